@@ -1,0 +1,95 @@
+"""Every setting, read from the environment as `SIYU_<NAME>` (or from a `.env` file in the working directory)."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLACEHOLDER_SECRET = "development-only-secret-development-only"  # noqa: S105  refused outside development, see below
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Immutable: a change is a restart."""
+
+    model_config = SettingsConfigDict(env_prefix="SIYU_", env_file=".env", extra="ignore", frozen=True)
+
+    environment: Literal["development", "test", "production"] = "development"
+    data_dir: Path = Field(Path(".siyu"), description="embedded engines, simulator keys and run files live here")
+    database_url: str | None = Field(None, description="postgresql://…; without it the embedded PostgreSQL is used")
+    redis_url: str | None = Field(None, description="redis://…; without it the embedded Valkey is used")
+    secret_key: SecretStr = Field(SecretStr(PLACEHOLDER_SECRET), description="signs access tokens; 32 characters or more")
+    field_key: SecretStr = Field(SecretStr(PLACEHOLDER_SECRET), description="encrypts phone numbers and addresses")
+
+    public_url: str = Field("http://127.0.0.1:8000", description="where WeChat and customers reach the API")
+    live_url: str = Field("ws://127.0.0.1:8001", description="where viewers reach the live gateway")
+    allowed_origins: tuple[str, ...] = Field((), description="web origins that may call the API and open live sockets")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    live_port: int = 8001
+    simulator_port: int = 8002
+    log_format: Literal["console", "json"] = "console"
+    log_level: str = "INFO"
+
+    api_workers: int = Field(1, ge=1, le=64, description="API processes that `siyu serve` starts")
+    api_connections: int = Field(10, ge=2, description="database connections of one API process")
+    worker_connections: int = Field(6, ge=3, description="database connections of one worker process, listener apart")
+    statement_timeout_ms: int = 15_000
+    lock_timeout_ms: int = 8_000
+
+    access_ttl_s: int = 30 * 60
+    refresh_ttl_s: int = 30 * 24 * 3600
+    order_ttl_s: int = Field(15 * 60, ge=60, description="an unpaid order is closed after this")
+    tip_ttl_s: int = Field(10 * 60, ge=60)
+    share_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a share touch can win the sale")
+    room_touch_ttl_s: int = Field(24 * 3600, description="how long a visit to a live room can be credited")
+    guide_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a guide's touch can win without a bond")
+    commission_hold_s: int = Field(15 * 24 * 3600, description="a commission may be released this long after payment")
+    tip_host_bps: int = Field(5_000, ge=0, le=10_000, description="the host's part of a tip")
+    tip_store_bps: int = Field(2_000, ge=0, le=10_000, description="the store's part of a tip; the brand keeps the rest")
+
+    wechat_api_base: str = "https://api.weixin.qq.com"
+    wechat_pay_base: str = "https://api.mch.weixin.qq.com"
+    wechat_timeout_s: float = 5.0
+    wechat_appid: str = ""
+    wechat_app_secret: SecretStr = SecretStr("")
+    wechat_mchid: str = ""
+    wechat_mch_serial: str = Field("", description="serial number of the merchant's API certificate")
+    wechat_mch_private_key: SecretStr = Field(SecretStr(""), description="PEM, or a path to a PEM file")
+    wechat_apiv3_key: SecretStr = Field(SecretStr(""), description="32 characters")
+    wechat_pay_public_key: str = Field("", description="WeChat Pay's public key: PEM, or a path to a PEM file")
+    wechat_pay_public_key_id: str = Field("", description="PUB_KEY_ID_…; the only serial whose signatures count")
+
+    @model_validator(mode="after")
+    def _no_placeholders_in_production(self) -> Self:
+        if self.tip_host_bps + self.tip_store_bps > 10_000:
+            raise ValueError("tip_host_bps and tip_store_bps are together more than the whole")
+        if self.environment != "production":
+            return self
+        for name in ("secret_key", "field_key"):
+            value = getattr(self, name).get_secret_value()
+            if value == PLACEHOLDER_SECRET or len(value) < 32:
+                raise ValueError(f"SIYU_{name.upper()} must be set to 32 secret characters or more in production")
+        missing = [
+            f"SIYU_{name.upper()}"
+            for name in (
+                "database_url",
+                "redis_url",
+                "wechat_appid",
+                "wechat_app_secret",
+                "wechat_mchid",
+                "wechat_mch_serial",
+                "wechat_mch_private_key",
+                "wechat_apiv3_key",
+                "wechat_pay_public_key",
+                "wechat_pay_public_key_id",
+            )
+            if not _filled(getattr(self, name))
+        ]
+        if missing:
+            raise ValueError("production needs " + ", ".join(missing))
+        return self
+
+
+def _filled(value: object) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
