@@ -18,7 +18,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".siyu"), description="embedded engines, simulator keys and run files live here")
     database_url: str | None = Field(None, description="postgresql://…; without it the embedded PostgreSQL is used")
     redis_url: str | None = Field(None, description="redis://…; without it the embedded Valkey is used")
-    secret_key: SecretStr = Field(SecretStr(PLACEHOLDER_SECRET), description="signs access tokens; 32 characters or more")
+    secret_key: SecretStr = Field(
+        SecretStr(PLACEHOLDER_SECRET), description="signs access tokens; 32 characters or more"
+    )
     field_key: SecretStr = Field(SecretStr(PLACEHOLDER_SECRET), description="encrypts phone numbers and addresses")
 
     public_url: str = Field("http://127.0.0.1:8000", description="where WeChat and customers reach the API")
@@ -34,6 +36,7 @@ class Settings(BaseSettings):
     api_workers: int = Field(1, ge=1, le=64, description="API processes that `siyu serve` starts")
     api_connections: int = Field(10, ge=2, description="database connections of one API process")
     worker_connections: int = Field(6, ge=3, description="database connections of one worker process, listener apart")
+    rate_limits: bool = Field(True, description="off only for load tests")
     statement_timeout_ms: int = 15_000
     lock_timeout_ms: int = 8_000
 
@@ -46,7 +49,9 @@ class Settings(BaseSettings):
     guide_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a guide's touch can win without a bond")
     commission_hold_s: int = Field(15 * 24 * 3600, description="a commission may be released this long after payment")
     tip_host_bps: int = Field(5_000, ge=0, le=10_000, description="the host's part of a tip")
-    tip_store_bps: int = Field(2_000, ge=0, le=10_000, description="the store's part of a tip; the brand keeps the rest")
+    tip_store_bps: int = Field(
+        2_000, ge=0, le=10_000, description="the store's part of a tip; the brand keeps the rest"
+    )
 
     wechat_api_base: str = "https://api.weixin.qq.com"
     wechat_pay_base: str = "https://api.mch.weixin.qq.com"

@@ -1,0 +1,151 @@
+"""Value types, bodies and views of attribution."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from pydantic import Field, model_validator
+
+from app.core.http import Body, View
+from app.core.http.schemas import At
+from app.core.ids import DistributorId, ProductId, RoomId, StaffId, StoreId, TouchId, TouchpointId
+
+
+class PromoterKind(StrEnum):
+    DISTRIBUTOR = "distributor"
+    GUIDE = "guide"
+
+
+class TouchpointKind(StrEnum):
+    SHARE = "share"
+    ROOM = "room"
+
+
+class BondKind(StrEnum):
+    DISTRIBUTOR = "distributor"
+    GUIDE = "guide"
+    STORE = "store"
+
+
+class Reason(StrEnum):
+    """Why a party won a line, or why nobody did."""
+
+    SHARE_TOUCH = "share_touch"
+    BOND = "bond"
+    GUIDE_TOUCH = "guide_touch"
+    GUIDE_STORE = "guide_store"
+    ROOM_STORE = "room_store"
+    SELLING_STORE = "selling_store"
+    ROOM_TOUCH = "room_touch"
+    OWN_LINK = "own_link"
+    SAME_PERSON = "same_person"
+    NONE = "none"
+
+
+class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is credited for one order line, decided at checkout and frozen. Copied into facts."""
+
+    line_id: UUID
+    distributor_id: UUID | None
+    upline_id: UUID | None
+    distributor_reason: Reason
+    guide_id: UUID | None
+    guide_reason: Reason
+    store_id: UUID
+    store_reason: Reason
+    room_id: UUID | None
+    room_reason: Reason
+    touchpoint_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineToCredit:
+    line_id: UUID
+    product_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Touchpoint:
+    """A link or code somebody may come by. `scene` is its TypeID: it fits a mini-program code's scene."""
+
+    id: UUID
+    kind: TouchpointKind
+    path: str
+
+
+class TouchCreate(Body):
+    """A customer came by a link (`touchpoint`) or by a scanned code (`scene`, the same id)."""
+
+    touchpoint: TouchpointId | None = None
+    scene: str | None = Field(None, max_length=32, description="What the mini-program got as `scene`.")
+    entry: str | None = Field(None, max_length=64, description="Where it was met, such as `group` or `moments`.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "TouchCreate":
+        if (self.touchpoint is None) == (self.scene is None):
+            raise ValueError("give either touchpoint or scene")
+        return self
+
+
+class CreditView(View):
+    """Who is credited from now on, as far as touches and bonds decide it."""
+
+    distributor: DistributorId | None
+    guide: StaffId | None
+    store: StoreId | None
+
+
+class TouchView(View):
+    """What a touchpoint points to, and who is credited from now on."""
+
+    id: TouchId
+    product: ProductId | None
+    room: RoomId | None
+    store: StoreId | None
+    credited: CreditView
+    touched_at: At
+
+
+class ShareCreate(Body):
+    """Something to share: a product or a room. `via` is the touchpoint the sharer came by."""
+
+    product: ProductId | None = None
+    room: RoomId | None = None
+    via: TouchpointId | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "ShareCreate":
+        if (self.product is None) == (self.room is None):
+            raise ValueError("give either product or room")
+        return self
+
+
+class ShareView(View):
+    """A link of one's own: `path` for a share card, `scene` for a code, `code_url` for the code's picture."""
+
+    id: TouchpointId
+    kind: Literal["share"] = "share"
+    path: str
+    scene: str
+    code_url: str
+
+
+class LineExplanation(View):
+    """Why each party won one line."""
+
+    line: UUID
+    distributor: DistributorId | None
+    upline: DistributorId | None
+    distributor_reason: Reason
+    guide: StaffId | None
+    guide_reason: Reason
+    store: StoreId
+    store_reason: Reason
+    room: RoomId | None
+    room_reason: Reason
+    touchpoint: TouchpointId | None
+    decided_at: At
+
+

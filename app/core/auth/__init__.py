@@ -1,0 +1,45 @@
+"""Who is calling: short access tokens, rotating refresh families, and the actor that policies and queries use."""
+
+from app.core.auth.actors import Actor, Kind, Role
+from app.core.auth.families import (
+    RefreshReused,
+    TokenPair,
+    move_scope,
+    open_family,
+    refresh,
+    revoke_family,
+    revoke_subject,
+)
+from app.core.auth.policy import (
+    Allow,
+    CurrentCustomer,
+    CurrentStaff,
+    customers,
+    headquarters,
+    managers,
+    public,
+    regional,
+    staff,
+)
+
+__all__ = [
+    "Actor",
+    "Allow",
+    "CurrentCustomer",
+    "CurrentStaff",
+    "Kind",
+    "RefreshReused",
+    "Role",
+    "TokenPair",
+    "customers",
+    "headquarters",
+    "managers",
+    "move_scope",
+    "open_family",
+    "public",
+    "refresh",
+    "regional",
+    "revoke_family",
+    "revoke_subject",
+    "staff",
+]

@@ -1,0 +1,61 @@
+"""Who may call a route. Every route names one policy; a route that names none fails a test."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.core.auth import families, tokens
+from app.core.auth.actors import Actor, Kind, Role
+from app.core.errors import Forbidden, Unauthenticated
+from app.core.runtime import Runtime
+
+_bearer = HTTPBearer(auto_error=False, description="The access token of POST /v1/session or POST /v1/admin/session.")
+
+
+class Allow:
+    """A dependency that lets one kind of caller in, with one of the given roles, and yields the Actor.
+
+    Raises Unauthenticated (401) without a valid login and Forbidden (403) for another kind or role. What a caller may
+    see of the things behind the route is decided by the query's scope, not here.
+    """
+
+    def __init__(self, kind: Kind, *roles: Role) -> None:
+        self.kind = kind
+        self.roles = frozenset(roles)
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Actor:
+        if credentials is None:
+            raise Unauthenticated
+        runtime: Runtime = request.app.state.runtime
+        actor = tokens.read(runtime.settings, credentials.credentials)
+        if actor.kind is not self.kind:
+            raise Forbidden
+        if actor.kind is Kind.STAFF:
+            # Staff are few and their reach changes at once: the token names the login, the database says what it is.
+            async with runtime.db.transaction() as session:
+                actor = await families.current(session, actor.family)
+            if actor.role not in self.roles:
+                raise Forbidden
+        request.state.actor = actor
+        return actor
+
+
+class Public:
+    """Says aloud that a route is open to everyone (logins, callbacks with their own signature, health)."""
+
+    async def __call__(self) -> None:
+        return None
+
+
+customers = Allow(Kind.CUSTOMER)
+staff = Allow(Kind.STAFF, *Role)
+managers = Allow(Kind.STAFF, Role.MANAGER, Role.REGION, Role.HQ)
+regional = Allow(Kind.STAFF, Role.REGION, Role.HQ)
+headquarters = Allow(Kind.STAFF, Role.HQ)
+public: Any = Depends(Public())
+
+CurrentCustomer = Annotated[Actor, Depends(customers)]
+CurrentStaff = Annotated[Actor, Depends(staff)]

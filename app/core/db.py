@@ -1,0 +1,193 @@
+"""The database: one engine a process, transactions that only the edge opens, and the borrowed asyncpg connection.
+
+Ordinary code uses the session. Hot verbs call `fetch`, `fetchrow`, `fetchval` and `execute` here, which run hand-written
+SQL on the asyncpg connection of the session's own open transaction. The bare driver bites, so this wrapper first
+flushes the session, emits the pending BEGIN or SAVEPOINT, and marks the transaction failed on any error, after which
+the edge refuses to commit even if somebody swallowed the error. Hot verbs hold no ORM rows.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.core import network
+from app.core.settings import Settings
+
+__all__ = ["AsyncSession", "Database", "TransactionFailed", "execute", "fetch", "fetchrow", "fetchval", "savepoint"]
+
+
+class TransactionFailed(RuntimeError):
+    """A statement failed, the error was swallowed, and the transaction may not be committed: a bug."""
+
+
+@dataclass
+class _State:
+    failed: bool = False
+
+
+_state: ContextVar[_State | None] = ContextVar("transaction_state", default=None)
+
+
+def asyncpg_url(database_url: str) -> str:
+    """The URL as the bare driver takes it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _engine_url(database_url: str) -> URL:
+    return make_url(database_url).set(drivername="postgresql+asyncpg")
+
+
+class Database:
+    """The engine and the one way to a transaction. Opened and closed by the process that owns it."""
+
+    def __init__(self, settings: Settings, *, connections: int, name: str = "siyu") -> None:
+        assert settings.database_url, "no database: wrap the settings in core.embedded.engines"
+        self.url = settings.database_url
+        self.engine: AsyncEngine = create_async_engine(
+            _engine_url(settings.database_url),
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={
+                "server_settings": {
+                    "application_name": name,
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "statement_timeout": str(settings.statement_timeout_ms),
+                    "lock_timeout": str(settings.lock_timeout_ms),
+                    "idle_in_transaction_session_timeout": "15000",
+                },
+                "timeout": 10,
+            },
+        )
+        event.listen(self.engine.sync_engine, "handle_error", _mark_failed)
+        self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction, commit it when the block ends well, roll it back when it raises.
+
+        Only the edge (routes through `Tx`, flows, consumers, jobs, commands) calls this; verbs take the session.
+        Raises TransactionFailed instead of committing when a statement failed inside, and RuntimeError when this
+        task already holds one.
+        """
+        if _state.get() is not None:
+            raise RuntimeError("this task already has a transaction open")
+        state = _State()
+        state_token = _state.set(state)
+        network_token = network._transaction_open.set(True)
+        try:
+            async with self._sessions() as session:
+                yield session
+                if state.failed:
+                    raise TransactionFailed("a statement failed inside this transaction")
+                await session.commit()
+        finally:
+            network._transaction_open.reset(network_token)
+            _state.reset(state_token)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _mark_failed(_: ExceptionContext | None = None) -> None:
+    state = _state.get()
+    if state is not None:
+        state.failed = True
+
+
+@asynccontextmanager
+async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
+    """A part of the transaction that may fail alone. Hot SQL inside it is undone with it."""
+    state = _state.get()
+    failed_before = state.failed if state else False
+    nested = await session.begin_nested()
+    try:
+        yield
+        if state is not None and state.failed:
+            raise TransactionFailed("a statement failed inside this savepoint")
+        await nested.commit()
+    except BaseException:
+        if nested.is_active:
+            await nested.rollback()
+        if state is not None:
+            state.failed = failed_before
+        raise
+
+
+async def _borrow(session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
+    sync = session.sync_session
+    if sync.new or sync.dirty or sync.deleted:
+        await session.flush()
+    current = sync.get_nested_transaction() or sync.get_transaction()
+    known = sync.info.get("borrowed")
+    if known is not None and known[0] is current:
+        connection: asyncpg.Connection[asyncpg.Record] = known[1]
+        return connection
+    # session.connection() is what emits a SAVEPOINT that begin_nested() only noted.
+    raw = await (await session.connection()).get_raw_connection()
+    adapted: Any = raw.dbapi_connection
+    if adapted._transaction is None:
+        # SQLAlchemy begins with its own first statement; ours would autocommit before that.
+        await adapted._start_transaction()
+    connection = adapted.driver_connection
+    sync.info["borrowed"] = (sync.get_nested_transaction() or sync.get_transaction(), connection)
+    return connection
+
+
+async def fetch(session: AsyncSession, sql: str, *args: Any) -> list[asyncpg.Record]:
+    """All rows of hand-written SQL, run inside the session's transaction."""
+    connection = await _borrow(session)
+    try:
+        return await connection.fetch(sql, *args)
+    except BaseException:
+        _mark_failed()
+        raise
+
+
+async def fetchrow(session: AsyncSession, sql: str, *args: Any) -> asyncpg.Record | None:
+    """The first row or None."""
+    connection = await _borrow(session)
+    try:
+        return await connection.fetchrow(sql, *args)
+    except BaseException:
+        _mark_failed()
+        raise
+
+
+async def fetchval(session: AsyncSession, sql: str, *args: Any) -> Any:
+    """The first column of the first row or None."""
+    row = await fetchrow(session, sql, *args)
+    return None if row is None else row[0]
+
+
+async def execute(session: AsyncSession, sql: str, *args: Any) -> int:
+    """Run a statement; the number of rows it touched."""
+    connection = await _borrow(session)
+    try:
+        tag = await connection.execute(sql, *args)
+    except BaseException:
+        _mark_failed()
+        raise
+    count = tag.rpartition(" ")[2]
+    return int(count) if count.isdigit() else 0
+
+
+async def executemany(session: AsyncSession, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Run a statement once per row, pipelined."""
+    connection = await _borrow(session)
+    try:
+        await connection.executemany(sql, rows)
+    except BaseException:
+        _mark_failed()
+        raise

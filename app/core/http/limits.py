@@ -1,0 +1,57 @@
+"""Rate limits per caller: counted in Redis, and in this process's memory while Redis does not answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from fastapi import Depends, Request
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from redis.exceptions import RedisError
+
+from app.core.clock import utc_now
+from app.core.errors import RateLimited
+from app.core.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+
+class Limiter:
+    """Both counters of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        pool: Any = runtime.redis.connection_pool
+        storage = RedisStorage("async+redis://", connection_pool=pool, implementation="redispy")
+        self._shared = SlidingWindowCounterRateLimiter(storage)
+        self._local = MovingWindowRateLimiter(MemoryStorage())
+
+    async def hit(self, item: RateLimitItem, *names: str) -> None:
+        """Count one act. Raises RateLimited when the budget is spent."""
+        try:
+            allowed = await self._shared.hit(item, *names)
+            reset_at = None if allowed else (await self._shared.get_window_stats(item, *names)).reset_time
+        except (RedisError, StorageError, OSError) as error:
+            log.warning("rate_limit_local", error=repr(error))
+            allowed = await self._local.hit(item, *names)
+            reset_at = None if allowed else (await self._local.get_window_stats(item, *names)).reset_time
+        if reset_at is not None:
+            wait_ms = max(100, int((reset_at - utc_now().timestamp()) * 1000))
+            raise RateLimited(retry_after_ms=wait_ms)
+
+
+def limit(name: str, budget: str) -> Any:
+    """A route dependency: at most `budget` (`"10/minute"`) of act `name` per actor, or per address when nobody is
+    logged in. Name it after the policy."""
+    item = parse(budget)
+
+    async def check(request: Request) -> None:
+        if not request.app.state.runtime.settings.rate_limits:
+            return
+        actor = getattr(request.state, "actor", None)
+        who = actor.wire_id if actor is not None else f"ip:{request.client.host if request.client else '-'}"
+        await request.app.state.limiter.hit(item, name, who)
+
+    dependency: Callable[..., Any] = check
+    return Depends(dependency)

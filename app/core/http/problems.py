@@ -1,0 +1,117 @@
+"""Errors as RFC 9457 problem details, the same shape for every refusal."""
+
+from typing import Any
+
+import structlog
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from app.core.errors import AppError, BadRequest, NotFound, TooMany, Unavailable, ValidationFailed
+from app.core.events.consumers import is_transient
+
+log = structlog.get_logger(__name__)
+
+
+class MethodNotAllowed(BadRequest):
+    status = 405
+    en = "This address does not take that method."
+    zh = "该地址不支持此请求方法。"
+
+
+class BodyTooLarge(BadRequest):
+    """The body is over the limit (1 MiB unless the route says otherwise)."""
+
+    status = 413
+    en = "The body is over {limit_bytes} bytes."
+    zh = "请求体超过 {limit_bytes} 字节。"
+
+
+class Busy(Unavailable):
+    """The database could not serve in time; nothing was written."""
+
+    en = "The system is busy; nothing was changed. Try again."
+    zh = "系统繁忙，未做任何更改，请稍后重试。"
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1"}
+
+
+class InternalError(AppError):
+    """A fault of ours; `request_id` finds it in the logs."""
+
+
+class Problem(BaseModel):
+    """`application/problem+json` of RFC 9457. Branch on `code`, show `detail`."""
+
+    type: str = Field(description="Address of the error's documentation.")
+    title: str
+    status: int
+    code: str = Field(description="Stable machine code, one per kind of error.")
+    detail: str = Field(description="One sentence, in the language of Accept-Language (English or Chinese).")
+    details: dict[str, Any] = Field(description="Machine-readable facts about this occurrence.")
+    request_id: str | None
+
+
+def problem_body(error: AppError, language: str, request_id: str | None) -> dict[str, Any]:
+    return {
+        "type": f"/docs/errors#{error.code()}",
+        "title": error.title(),
+        "status": error.status,
+        "code": error.code(),
+        "detail": error.detail(language),
+        "details": error.details,
+        "request_id": request_id,
+    }
+
+
+def problem_response(request: Request, error: AppError) -> JSONResponse:
+    language = request.headers.get("accept-language", "en")
+    return JSONResponse(
+        problem_body(error, language, correlation_id.get()),
+        status_code=error.status,
+        headers=error.headers(),
+        media_type="application/problem+json",
+    )
+
+
+def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may answer with these errors."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = by_status.setdefault(error.status, {"model": Problem, "description": ""})
+        entry["description"] = " · ".join(filter(None, [entry["description"], f"`{error.code()}`"]))
+    return by_status
+
+
+def install(app: FastAPI) -> None:
+    """Every exception that leaves a route becomes a problem."""
+
+    @app.exception_handler(AppError)
+    async def _app_error(request: Request, error: AppError) -> JSONResponse:
+        return problem_response(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [
+            {"field": ".".join(str(part) for part in fault["loc"]), "fault": fault["type"], "message": fault["msg"]}
+            for fault in error.errors()[:20]
+        ]
+        return problem_response(request, ValidationFailed(fields=fields))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        known: dict[int, AppError] = {404: NotFound(), 405: MethodNotAllowed(), 429: TooMany()}
+        return problem_response(request, known.get(error.status_code, BadRequest()))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, PoolTimeout) or is_transient(error):
+            log.warning("busy", error=repr(error))
+            return problem_response(request, Busy())
+        log.error("unexpected", exc_info=error)
+        return problem_response(request, InternalError())

@@ -1,0 +1,130 @@
+"""Remote work and timers, on pgqueuer behind a seam of a few functions.
+
+`defer` enqueues inside the caller's transaction: the job exists if and only if the fact committed. A job runs at least
+once; `once` makes a repeat harmless. A job that keeps failing is held, visible, never dropped. Remote calls in a job
+carry a stable number of our own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from pgqueuer import PgQueuer
+from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
+from pgqueuer.domain.types import Channel
+from pgqueuer.models import Job as QueuedJob
+from pgqueuer.models import Schedule
+from pgqueuer.queries import Queries
+
+from app.core import db
+from app.core.db import AsyncSession, asyncpg_url
+from app.core.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+Run = Callable[[Runtime, dict[str, Any]], Awaitable[None]]
+Sweep = Callable[[Runtime], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kind of work: its name on the queue and what runs it. Handlers must not block the loop."""
+
+    name: str
+    run: Run
+    max_attempts: int = 12
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A sweep on a timer: a crontab expression, the sixth field being seconds (`* * * * * */10`)."""
+
+    name: str
+    expression: str
+    run: Sweep
+
+
+class _SessionDriver:
+    """What pgqueuer needs to enqueue, on the session's own transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in await db.fetch(self._session, query, *args)]
+
+
+async def defer(session: AsyncSession, job: str, *, key: str, after_s: float = 0, **arguments: Any) -> None:
+    """Enqueue `job` in the caller's transaction. While one with this key is waiting or running, nothing is added."""
+    queries = Queries(_SessionDriver(session))  # type: ignore[arg-type]  # enqueueing uses fetch alone
+    await queries.enqueue(
+        job,
+        msgspec.json.encode(arguments),
+        execute_after=timedelta(seconds=after_s),
+        dedupe_key=f"{job}:{key}",
+        on_conflict="skip",
+    )
+
+
+async def once(session: AsyncSession, key: str) -> bool:
+    """True for the first transaction that commits with this key: write it together with the effect."""
+    return bool(await db.execute(session, "INSERT INTO job_done (key) VALUES ($1) ON CONFLICT DO NOTHING", key))
+
+
+class JobRunner:
+    """The queue's side of a worker process: runs jobs and timers until stopped."""
+
+    def __init__(self, runtime: Runtime, jobs: Sequence[Job], crons: Sequence[Cron]) -> None:
+        self._runtime = runtime
+        self._jobs = jobs
+        self._crons = crons
+        self._queuer: PgQueuer | None = None
+
+    async def run(self) -> None:
+        """Work until `stop`; raises what broke the queue's connection."""
+        settings = {"application_name": "siyu-jobs", "timezone": "UTC"}
+        async with asyncpg.create_pool(
+            asyncpg_url(self._runtime.db.url), min_size=1, max_size=3, server_settings=settings
+        ) as pool:
+            queuer = PgQueuer.from_asyncpg_pool(pool, channel=Channel("ch_pgqueuer"))
+            for job in self._jobs:
+                self._add_job(queuer, job)
+            for cron in self._crons:
+                self._add_cron(queuer, cron)
+            self._queuer = queuer
+            # Small batches: a killed worker repeats at most what it had buffered.
+            await queuer.run(
+                batch_size=10, dequeue_timeout=timedelta(seconds=2), heartbeat_timeout=timedelta(seconds=10)
+            )
+
+    def stop(self) -> None:
+        if self._queuer is not None:
+            self._queuer.shutdown.set()
+
+    def _add_job(self, queuer: PgQueuer, job: Job) -> None:
+        def executor(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypointExecutor:
+            return DatabaseRetryEntrypointExecutor(parameters, max_attempts=job.max_attempts)
+
+        @queuer.entrypoint(job.name, on_failure="hold", executor_factory=executor)
+        async def handle(queued: QueuedJob) -> None:
+            arguments = msgspec.json.decode(queued.payload or b"{}")
+            try:
+                await job.run(self._runtime, arguments)
+            except Exception as error:
+                log.warning("job_failed", job=job.name, attempt=queued.attempts, error=repr(error))
+                raise
+
+    def _add_cron(self, queuer: PgQueuer, cron: Cron) -> None:
+        @queuer.schedule(cron.name, cron.expression, clean_old=True)
+        async def tick(_: Schedule) -> None:
+            try:
+                await cron.run(self._runtime)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.error("sweep_failed", sweep=cron.name, error=repr(error))

@@ -1,0 +1,46 @@
+"""Tables of core that belong to no sub-folder, and the one place that knows them all."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary
+from sqlmodel import Field
+
+from app.core.auth.models import RefreshToken, TokenFamily
+from app.core.events.models import Event, EventCursor, EventInbox, EventParked
+from app.core.tables import Table, made_at, moment, text
+
+__all__ = [
+    "Event",
+    "EventCursor",
+    "EventInbox",
+    "EventParked",
+    "IdempotencyRecord",
+    "JobDone",
+    "RefreshToken",
+    "TokenFamily",
+]
+
+
+class JobDone(Table, table=True):
+    """A key that `jobs.once` has seen committed."""
+
+    __tablename__ = "job_done"
+
+    key: str = text(primary_key=True)
+    done_at: datetime = made_at()
+
+
+class IdempotencyRecord(Table, table=True):
+    """A used key. `body` is null until the reply is known; `lease_until` says how long its owner may take."""
+
+    __tablename__ = "idempotency_key"
+
+    actor: str = text(primary_key=True)
+    key: str = text(primary_key=True)
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    subject: UUID
+    status: int | None = None
+    body: bytes | None = Field(None, sa_type=LargeBinary)
+    lease_until: datetime = moment()
+    created_at: datetime = moment(index=True)

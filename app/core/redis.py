@@ -1,0 +1,40 @@
+"""The door to Redis (or Valkey). It holds only what may vanish at any second, and never inside a transaction."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from app.core.network import require_no_transaction
+from app.core.settings import Settings
+
+__all__ = ["Redis", "connect"]
+
+
+class _GuardedPipeline(Pipeline):
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        require_no_transaction("Redis")
+        return await super().execute(raise_on_error)
+
+
+class _GuardedRedis(Redis):
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        require_no_transaction("Redis")
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        return _GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+def connect(settings: Settings) -> Redis:
+    """A pooled client; values are bytes. Opens no connection before the first command."""
+    assert settings.redis_url, "no Redis: wrap the settings in core.embedded.engines"
+    return _GuardedRedis.from_url(
+        settings.redis_url,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        max_connections=50,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=2),
+    )

@@ -1,0 +1,48 @@
+"""The base of every table, and the few column shapes that all rooms share."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Text, func
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+
+
+class Table(SQLModel):
+    """A table of one room: its name begins with the room's, its constraints are named by one rule.
+
+    A table class does not validate; bodies do, and CHECK constraints forbid what no verb may write.
+    """
+
+
+def text(**options: Any) -> Any:
+    """A text column."""
+    return Field(sa_type=Text, **options)
+
+
+def fen(default: int | None = None, **options: Any) -> Any:
+    """An amount of money: whole fen in a BIGINT."""
+    if default is not None:
+        options |= {"default": default, "sa_column_kwargs": {"server_default": str(default)}}
+    return Field(sa_type=BigInteger, **options)
+
+
+def moment(**options: Any) -> Any:
+    """A point in time, with zone."""
+    return Field(sa_type=DateTime(timezone=True), **options)
+
+
+def made_at() -> Any:
+    """When the row was written, by the database's clock."""
+    return Field(
+        default=None,
+        sa_type=DateTime(timezone=True),
+        nullable=False,
+        sa_column_kwargs={"server_default": func.clock_timestamp()},
+    )

@@ -1,0 +1,101 @@
+"""The API process: `create_app(settings)` builds everything in its lifespan; nothing is opened at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI, Response
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from app import schema
+from app.core import telemetry
+from app.core.auth import public
+from app.core.http import RuntimeDep, problems
+from app.core.http.limits import Limiter
+from app.core.http.middleware import BodyLimited, Observed
+from app.core.http.problems import Busy, install
+from app.core.ids import new_id
+from app.core.settings import Settings
+from app.rooms import ROUTERS
+from app.wiring import open_runtime
+
+DESCRIPTION = """
+Siyu is a headless social-commerce backend: catalog, orders, chain-store performance, distribution commission and live
+rooms for brands that sell through WeChat.
+
+Money is whole fen in `*_fen`, rates are basis points in `*_bps`, times are RFC 3339 in UTC. Errors are
+`application/problem+json`: branch on `code`. Lists answer `{"items", "next"}`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API on the engines and the WeChat that `settings` name."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        telemetry.configure(settings)
+        async with open_runtime(settings, connections=settings.api_connections, name="siyu-api") as runtime:
+            app.state.runtime = runtime
+            app.state.limiter = Limiter(runtime)
+            yield
+
+    app = FastAPI(
+        title="Siyu",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+        redoc_url=None,
+    )
+    install(app)
+    _add_health(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(BodyLimited)
+    app.add_middleware(Observed)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.allowed_origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-Id", "Idempotency-Replayed", "Retry-After"],
+    )
+    app.add_middleware(
+        CorrelationIdMiddleware, header_name="X-Request-Id", generator=lambda: new_id().hex, validator=_printable
+    )
+    return app
+
+
+def _printable(request_id: str) -> bool:
+    return 0 < len(request_id) <= 64 and request_id.isascii() and request_id.isprintable()
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/health/live", tags=["health"], dependencies=[public], summary="The process runs")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/health/ready",
+        tags=["health"],
+        dependencies=[public],
+        responses=problems(Busy),
+        summary="The process can serve: database reachable and migrated",
+    )
+    async def ready(runtime: RuntimeDep) -> dict[str, Any]:
+        async with runtime.db.engine.connect() as connection:
+            revision = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        if revision != schema.head():
+            raise Busy(revision=revision)
+        try:
+            redis = bool(await runtime.redis.ping())
+        except Exception:  # Redis may vanish at any second; orders go on without it
+            redis = False
+        return {"status": "ok", "revision": revision, "redis": redis}
+
+    @app.get("/metrics", tags=["health"], dependencies=[public], include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,33 @@
+"""Keys in settings: PEM text, or a path to a PEM file."""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+
+def private_key_pem(value: str) -> str:
+    """The private key in `value` as PKCS #8 PEM, the only form the SDK reads. Raises ValueError and OSError."""
+    key = load_pem_private_key(_pem(value), password=None)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def public_key_pem(value: str) -> str:
+    """The public key in `value` as PEM. Raises ValueError and OSError."""
+    key = load_pem_public_key(_pem(value))
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _pem(value: str) -> bytes:
+    if "-----BEGIN" in value:
+        # One line of an environment file holds a PEM with its line ends written out.
+        return value.replace("\\n", "\n").strip().encode()
+    if not value.strip():
+        raise ValueError("a key is not set")
+    return Path(value.strip()).expanduser().read_bytes()

@@ -1,0 +1,110 @@
+"""The worker process: the sequencer, every consumer of the event log, jobs and timers. Run as many as you like."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.core import telemetry
+from app.core.db import asyncpg_url
+from app.core.events import sequence_once
+from app.core.events.consumers import Consumer, is_transient, register, run_once
+from app.core.events.sequencer import NUMBERED_CHANNEL
+from app.core.jobs import JobRunner
+from app.core.runtime import Runtime
+from app.core.settings import Settings
+from app.rooms import CONSUMERS, CRONS, JOBS
+from app.wiring import open_runtime
+
+log = structlog.get_logger(__name__)
+
+_SEQUENCE_EVERY_S = 0.02
+_LOOK_AGAIN_S = 1.0
+
+
+class Worker:
+    """One worker's loops on an opened runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._stop = asyncio.Event()
+        self._numbered = {consumer.name: asyncio.Event() for consumer in CONSUMERS}
+        self._jobs = JobRunner(runtime, JOBS, CRONS)
+
+    def stop(self) -> None:
+        """Finish what is in hand and return from `run`."""
+        self._stop.set()
+        self._jobs.stop()
+        for event in self._numbered.values():
+            event.set()
+
+    async def run(self) -> None:
+        async with self._runtime.db.transaction() as session:
+            await register(session, CONSUMERS)
+        log.info("worker_ready", consumers=len(CONSUMERS), jobs=len(JOBS), timers=len(CRONS))
+        loops: list[Awaitable[None]] = [
+            self._forever("sequencer", self._sequence),
+            self._forever("listener", self._listen),
+            self._forever("jobs", self._jobs.run),
+            *(self._forever(consumer.name, lambda c=consumer: self._consume(c)) for consumer in CONSUMERS),
+        ]
+        await asyncio.gather(*loops)
+
+    async def _forever(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop until told to stop; after a fault wait a little and begin it again."""
+        while not self._stop.is_set():
+            try:
+                await loop()
+            except Exception as error:
+                level = log.warning if is_transient(error) else log.error
+                level("loop_broke", loop=name, error=repr(error))
+                await self._pause(self._stop, 0.5)
+
+    async def _pause(self, until: asyncio.Event, at_most_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(until.wait(), at_most_s)
+
+    async def _sequence(self) -> None:
+        while not self._stop.is_set():
+            async with self._runtime.db.transaction() as session:
+                moved = await sequence_once(session)
+            if moved == 0:
+                await self._pause(self._stop, _SEQUENCE_EVERY_S)
+
+    async def _consume(self, consumer: Consumer) -> None:
+        numbered = self._numbered[consumer.name]
+        while not self._stop.is_set():
+            numbered.clear()
+            if await run_once(self._runtime, consumer) == 0:
+                await self._pause(numbered, _LOOK_AGAIN_S)
+
+    async def _listen(self) -> None:
+        """Wake the consumers when the sequencer says that there is something to read."""
+        connection = await asyncpg.connect(
+            asyncpg_url(self._runtime.db.url), server_settings={"application_name": "siyu-listener"}
+        )
+
+        def wake(*_: Any) -> None:
+            for event in self._numbered.values():
+                event.set()
+
+        try:
+            await connection.add_listener(NUMBERED_CHANNEL, wake)
+            while not self._stop.is_set() and not connection.is_closed():
+                await self._pause(self._stop, _LOOK_AGAIN_S)
+        finally:
+            await connection.close(timeout=2)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then drain: what is in hand is finished, nothing new is begun."""
+    telemetry.configure(settings)
+    async with open_runtime(settings, connections=settings.worker_connections, name="siyu-worker") as runtime:
+        worker = Worker(runtime)
+        task = asyncio.create_task(worker.run())
+        await asyncio.wait({task, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        await asyncio.wait_for(task, 30)
