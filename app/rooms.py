@@ -7,11 +7,14 @@ from fastapi import APIRouter
 from app.core.db import AsyncSession
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
+from app.customers import routes as customers_routes
 
 Audit = Callable[[AsyncSession], Awaitable[list[str]]]
 """Runs a room's invariants; each string is one breach, said so that a person can find it."""
 
-ROUTERS: list[APIRouter] = []
+ROUTERS: list[APIRouter] = [
+    *customers_routes.routers,
+]
 CONSUMERS: list[Consumer] = []
 JOBS: list[Job] = []
 CRONS: list[Cron] = []

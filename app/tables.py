@@ -1,4 +1,6 @@
 """Every room's tables in one import: what migrations and the drift check compare with the database."""
 
+import app.attribution.models
 import app.core.models
+import app.customers.models
 import app.ledger.models  # noqa: F401

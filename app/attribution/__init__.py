@@ -7,6 +7,8 @@ else the last guide touch; store = the guide's, else the room's, else the bond's
 within a day with the product on its shelf. Targets (product, room, store) are opaque ids here.
 """
 
+from app.attribution.freezing import Checkout, explain, first_credits, freeze, frozen_credits, orders_of_guide
+from app.attribution.promoters import bind, end_promoter, move_promoter, register_promoter
 from app.attribution.schemas import (
     BondKind,
     LineCredit,
@@ -17,14 +19,34 @@ from app.attribution.schemas import (
     Touchpoint,
     TouchpointKind,
 )
+from app.attribution.shares import ShareStat, shares_of
+from app.attribution.touches import close_room, enter_room, open_room, shelve, start_room, unshelve
 
 __all__ = [
     "BondKind",
+    "Checkout",
     "LineCredit",
     "LineExplanation",
     "LineToCredit",
     "PromoterKind",
     "Reason",
+    "ShareStat",
     "Touchpoint",
     "TouchpointKind",
+    "bind",
+    "close_room",
+    "end_promoter",
+    "enter_room",
+    "explain",
+    "first_credits",
+    "freeze",
+    "frozen_credits",
+    "move_promoter",
+    "open_room",
+    "orders_of_guide",
+    "register_promoter",
+    "shares_of",
+    "shelve",
+    "start_room",
+    "unshelve",
 ]

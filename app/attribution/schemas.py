@@ -147,5 +147,3 @@ class LineExplanation(View):
     room_reason: Reason
     touchpoint: TouchpointId | None
     decided_at: At
-
-

@@ -6,7 +6,8 @@ carry a stable number of our own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
-from pgqueuer.domain.types import Channel
+from pgqueuer.domain.types import Channel, QueueExecutionMode
 from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 from pgqueuer.queries import Queries
@@ -26,6 +27,8 @@ from app.core.db import AsyncSession, asyncpg_url
 from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+_HEARTBEAT = timedelta(seconds=10)
 
 Run = Callable[[Runtime, dict[str, Any]], Awaitable[None]]
 Sweep = Callable[[Runtime], Awaitable[None]]
@@ -87,6 +90,25 @@ class JobRunner:
 
     async def run(self) -> None:
         """Work until `stop`; raises what broke the queue's connection."""
+        async with self._connected() as queuer:
+            for cron in self._crons:
+                self._add_cron(queuer, cron)
+            self._queuer = queuer
+            # Small batches: a killed worker repeats at most what it had buffered.
+            await queuer.run(batch_size=10, dequeue_timeout=timedelta(seconds=2), heartbeat_timeout=_HEARTBEAT)
+
+    async def drain(self) -> None:
+        """Run every job that is due, no timers, and return."""
+        async with self._connected() as queuer:
+            await queuer.qm.run(
+                batch_size=10,
+                dequeue_timeout=timedelta(milliseconds=50),
+                heartbeat_timeout=_HEARTBEAT,
+                mode=QueueExecutionMode.drain,
+            )
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[PgQueuer]:
         settings = {"application_name": "siyu-jobs", "timezone": "UTC"}
         async with asyncpg.create_pool(
             asyncpg_url(self._runtime.db.url), min_size=1, max_size=3, server_settings=settings
@@ -94,13 +116,7 @@ class JobRunner:
             queuer = PgQueuer.from_asyncpg_pool(pool, channel=Channel("ch_pgqueuer"))
             for job in self._jobs:
                 self._add_job(queuer, job)
-            for cron in self._crons:
-                self._add_cron(queuer, cron)
-            self._queuer = queuer
-            # Small batches: a killed worker repeats at most what it had buffered.
-            await queuer.run(
-                batch_size=10, dequeue_timeout=timedelta(seconds=2), heartbeat_timeout=timedelta(seconds=10)
-            )
+            yield queuer
 
     def stop(self) -> None:
         if self._queuer is not None:

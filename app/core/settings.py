@@ -25,6 +25,7 @@ class Settings(BaseSettings):
 
     public_url: str = Field("http://127.0.0.1:8000", description="where WeChat and customers reach the API")
     live_url: str = Field("ws://127.0.0.1:8001", description="where viewers reach the live gateway")
+    live_api_url: str = Field("http://127.0.0.1:8000", description="where the live gateway reaches the API")
     allowed_origins: tuple[str, ...] = Field((), description="web origins that may call the API and open live sockets")
     host: str = "127.0.0.1"
     port: int = 8000
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     refresh_ttl_s: int = 30 * 24 * 3600
     order_ttl_s: int = Field(15 * 60, ge=60, description="an unpaid order is closed after this")
     tip_ttl_s: int = Field(10 * 60, ge=60)
+    tip_max_fen: int = Field(200_000, ge=1, le=5_000_000, description="the most that one tip may be")
     share_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a share touch can win the sale")
     room_touch_ttl_s: int = Field(24 * 3600, description="how long a visit to a live room can be credited")
     guide_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a guide's touch can win without a bond")

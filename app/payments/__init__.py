@@ -1,0 +1,51 @@
+"""Payments: charges, refunds, and what WeChat says about them.
+
+A charge is one attempt to be paid for a subject (an order, a tip) that a room above owns. That room opens the charge in
+its own transaction, asks WeChat with `prepay`, and on every word of payment (notification, the client's "I paid", the
+sweep) locks its subject and calls `settle`, which decides by a conditional update and posts the cash in the same
+transaction. Refunds are asked for by `request_refund` and sent by a job under a number that never changes.
+"""
+
+from app.payments.charges import (
+    PAID_STATES,
+    charge_of,
+    close_charge,
+    find_charge,
+    latest_charge,
+    open_charge,
+    open_charges,
+    record_discrepancy,
+    settle,
+)
+from app.payments.errors import ChargeNotOpen, PaymentMismatch, RefundExceedsPaid
+from app.payments.events import RefundStuck, RefundSucceeded
+from app.payments.flows import ask, close_at_wechat, prepay
+from app.payments.refunds import request_refund, settle_refund
+from app.payments.schemas import Charge, ChargeStatus, Outcome, PaymentView, SubjectKind
+
+__all__ = [
+    "PAID_STATES",
+    "Charge",
+    "ChargeNotOpen",
+    "ChargeStatus",
+    "Outcome",
+    "PaymentMismatch",
+    "PaymentView",
+    "RefundExceedsPaid",
+    "RefundStuck",
+    "RefundSucceeded",
+    "SubjectKind",
+    "ask",
+    "charge_of",
+    "close_at_wechat",
+    "close_charge",
+    "find_charge",
+    "latest_charge",
+    "open_charge",
+    "open_charges",
+    "prepay",
+    "record_discrepancy",
+    "request_refund",
+    "settle",
+    "settle_refund",
+]

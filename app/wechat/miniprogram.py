@@ -20,8 +20,8 @@ from app.wechat.tokens import TokenKeeper
 MAX_CONNECTIONS = 100
 MAX_TOKEN_TRIES = 2
 
-# 40029 unknown, expired or of the other kind; 40163 spent; 40226 WeChat holds the person for a fraudster.
-_CODE_REFUSED = {40029, 40163, 40226}
+# 40029 unknown, expired or of the other kind; 40163 spent; 41008 empty; 40226 WeChat holds the person for a fraudster.
+_CODE_REFUSED = {40029, 40163, 41008, 40226}
 _TOKEN_REFUSED = {40001, 40014, 42001}
 _BUSY = {-1, 45009}
 _TOO_OFTEN = 45011

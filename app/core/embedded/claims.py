@@ -62,6 +62,9 @@ class Claims:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for run in self._runs.values():
+            with contextlib.suppress(OSError):  # not empty after a kill; the next start sees to it
+                Path(run.socket).parent.rmdir()
         for name, descriptor in self._locks.items():
             self._path(name).unlink(missing_ok=True)
             _held.discard(descriptor)

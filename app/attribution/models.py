@@ -1,0 +1,131 @@
+"""Tables of attribution."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import text as sql
+from sqlmodel import Field
+
+from app.core.tables import Table, made_at, moment, text
+
+
+class Promoter(Table, table=True):
+    """Who may be credited, while valid. A promoter who moves gets a new row; old orders keep the old one's credit."""
+
+    __tablename__ = "attribution_promoter"
+    __table_args__ = (
+        CheckConstraint("kind IN ('distributor', 'guide')", name="kind"),
+        CheckConstraint("upline_id <> promoter_id", name="upline_is_another"),
+        Index("attribution_promoter_current_key", "promoter_id", unique=True, postgresql_where=sql("valid_to IS NULL")),
+        Index("attribution_promoter_person_idx", "person_id", postgresql_where=sql("valid_to IS NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    promoter_id: UUID
+    kind: str = text()
+    person_id: UUID | None = None
+    upline_id: UUID | None = None
+    store_id: UUID | None = None
+    scope_path: str = text()
+    valid_from: datetime = made_at()
+    valid_to: datetime | None = moment(default=None)
+
+
+class TouchpointRow(Table, table=True):
+    """A link, a code or a live room. For a room, `live_from`/`live_to` is the window in which a visit counts."""
+
+    __tablename__ = "attribution_touchpoint"
+    __table_args__ = (
+        CheckConstraint("kind IN ('share', 'room')", name="kind"),
+        Index("attribution_touchpoint_room_key", "room_id", unique=True, postgresql_where=sql("kind = 'room'")),
+        Index("attribution_touchpoint_distributor_idx", "distributor_id", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: str = text()
+    distributor_id: UUID | None = None
+    guide_id: UUID | None = None
+    sharer_id: UUID | None = None
+    product_id: UUID | None = None
+    room_id: UUID | None = None
+    store_id: UUID | None = None
+    via_id: UUID | None = Field(None, foreign_key="attribution_touchpoint.id")
+    live_from: datetime | None = moment(default=None)
+    live_to: datetime | None = moment(default=None)
+    made_at: datetime = made_at()
+
+
+class Shelf(Table, table=True):
+    """A product on a room's shelf, while it is there: what a visit to the room can be credited for."""
+
+    __tablename__ = "attribution_shelf"
+
+    room_id: UUID = Field(primary_key=True)
+    product_id: UUID = Field(primary_key=True)
+    shelved_at: datetime = made_at()
+    removed_at: datetime | None = moment(default=None)
+
+
+class Touch(Table, table=True):
+    """A customer's visit to a touchpoint. The parties are copied, so that later changes do not rewrite it."""
+
+    __tablename__ = "attribution_touch"
+    __table_args__ = (
+        Index("attribution_touch_customer_idx", "customer_id", "touched_at"),
+        Index("attribution_touch_touchpoint_idx", "touchpoint_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    customer_id: UUID
+    touchpoint_id: UUID
+    distributor_id: UUID | None = None
+    guide_id: UUID | None = None
+    room_id: UUID | None = None
+    store_id: UUID | None = None
+    product_id: UUID | None = None
+    first: bool
+    entry: str | None = text(default=None)
+    touched_at: datetime = made_at()
+
+
+class Bond(Table, table=True):
+    """A lasting tie of a customer to a distributor, a guide or a store; one of each kind at a time."""
+
+    __tablename__ = "attribution_bond"
+    __table_args__ = (
+        CheckConstraint("kind IN ('distributor', 'guide', 'store')", name="kind"),
+        CheckConstraint("(kind = 'store') = (promoter_id IS NULL)", name="party"),
+        Index(
+            "attribution_bond_open_key", "customer_id", "kind", unique=True, postgresql_where=sql("ended_at IS NULL")
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    customer_id: UUID
+    kind: str = text()
+    promoter_id: UUID | None = None
+    store_id: UUID | None = None
+    protected_until: datetime | None = moment(default=None)
+    bound_at: datetime = made_at()
+    ended_at: datetime | None = moment(default=None)
+
+
+class FrozenLine(Table, table=True):
+    """The decision for one order line, written once at checkout."""
+
+    __tablename__ = "attribution_line"
+
+    line_id: UUID = Field(primary_key=True)
+    order_id: UUID = Field(index=True)
+    distributor_id: UUID | None = None
+    upline_id: UUID | None = None
+    distributor_reason: str = text()
+    guide_id: UUID | None = Field(None, index=True)
+    guide_reason: str = text()
+    store_id: UUID
+    store_reason: str = text()
+    room_id: UUID | None = None
+    room_reason: str = text()
+    touchpoint_id: UUID | None = None
+    decided_at: datetime = made_at()

@@ -1,0 +1,94 @@
+"""The rules of credit, pure: what the settings' defaults mean for one line."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.attribution.schemas import LineCredit, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody who could be credited, and why. `person_id` is the customer account of the same human being."""
+
+    id: UUID
+    person_id: UUID | None
+    reason: Reason
+    store_id: UUID | None = None
+    upline_id: UUID | None = None
+    upline_person_id: UUID | None = None
+    touchpoint_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomVisit:
+    """The last visit to a room with the line's product on its shelf."""
+
+    room_id: UUID
+    store_id: UUID
+    touchpoint_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The winners before the product is looked at. `own_link` says that the buyer came by a link of his own."""
+
+    distributor: Party | None
+    guide: Party | None
+    bond_store_id: UUID | None
+    own_link: bool
+
+
+def decide(
+    line_id: UUID, found: Candidates, visit: RoomVisit | None, *, buyer_id: UUID, selling_store_id: UUID
+) -> LineCredit:
+    """One line's credit.
+
+    Buying through one's own link earns nothing, and one person earns one way: who is credited as the guide is not also
+    paid as distributor or upline, and no upline is paid for his own purchase.
+    """
+    guide = found.guide
+    distributor, distributor_reason = found.distributor, Reason.NONE
+    if distributor is None and found.own_link:
+        distributor_reason = Reason.OWN_LINK
+    elif distributor is not None and guide is not None and _same_person(distributor.person_id, guide.person_id):
+        distributor, distributor_reason = None, Reason.SAME_PERSON
+    elif distributor is not None:
+        distributor_reason = distributor.reason
+    store_id, store_reason = _store(guide, visit, found.bond_store_id, selling_store_id)
+    return LineCredit(
+        line_id=line_id,
+        distributor_id=distributor.id if distributor else None,
+        upline_id=_upline(distributor, guide, buyer_id) if distributor else None,
+        distributor_reason=distributor_reason,
+        guide_id=guide.id if guide else None,
+        guide_reason=guide.reason if guide else Reason.NONE,
+        store_id=store_id,
+        store_reason=store_reason,
+        room_id=visit.room_id if visit else None,
+        room_reason=Reason.ROOM_TOUCH if visit else Reason.NONE,
+        touchpoint_id=(distributor.touchpoint_id if distributor else None) or (visit.touchpoint_id if visit else None),
+    )
+
+
+def _same_person(one: UUID | None, other: UUID | None) -> bool:
+    return one is not None and one == other
+
+
+def _upline(distributor: Party, guide: Party | None, buyer_id: UUID) -> UUID | None:
+    person = distributor.upline_person_id
+    if _same_person(person, buyer_id) or (guide is not None and _same_person(person, guide.person_id)):
+        return None
+    # An upline who is no longer a distributor has no valid row and so no person here; he is not paid.
+    return distributor.upline_id if person is not None else None
+
+
+def _store(
+    guide: Party | None, visit: RoomVisit | None, bond_store_id: UUID | None, selling_store_id: UUID
+) -> tuple[UUID, Reason]:
+    if guide is not None and guide.store_id is not None:
+        return guide.store_id, Reason.GUIDE_STORE
+    if visit is not None:
+        return visit.store_id, Reason.ROOM_STORE
+    if bond_store_id is not None:
+        return bond_store_id, Reason.BOND
+    return selling_store_id, Reason.SELLING_STORE

@@ -1,0 +1,71 @@
+"""Errors of live rooms.
+
+* NotFound 404
+  + ShelfProductUnknown   a product that the room's store does not offer
+* Conflict 409
+  + LiveRoomEnded         the room is over
+  + RoomNotLive           tips are for rooms that are live
+* Unauthenticated 401
+  + TicketRefused         the live ticket is missing, spent, too old or unknown
+* Forbidden 403
+  + OriginRefused         a web page that may not open live sockets
+* Unprocessable 422
+  + TipTooLarge           over the limit for one tip
+* Unavailable 503
+  + LiveUnavailable       the live part does not answer; nothing about money depends on it
+"""
+
+from app.core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unprocessable
+
+
+class ShelfProductUnknown(NotFound):
+    """`details.products` lists the ids that the room's store does not offer."""
+
+    en = "The room's store does not offer this product."
+    zh = "该门店未上架此商品。"
+
+
+class LiveRoomEnded(Conflict):
+    """An ended room stays ended; open a new one."""
+
+    en = "This live room has ended."
+    zh = "直播间已结束。"
+
+
+class RoomNotLive(Conflict):
+    """`details.status` says what the room is instead."""
+
+    en = "The room is not live ({status})."
+    zh = "直播间当前未在直播（{status}）。"
+
+
+class TicketRefused(Unauthenticated):
+    """A ticket opens one socket within 30 seconds; ask for a new one."""
+
+    en = "The live ticket is missing, spent or too old; ask for a new one."
+    zh = "直播入场凭证缺失、已使用或已过期，请重新获取。"
+
+    def headers(self) -> dict[str, str]:
+        """None: a socket does not log in with a bearer token."""
+        return {}
+
+
+class OriginRefused(Forbidden):
+    """The page's origin is not among the allowed ones."""
+
+    en = "This web origin may not open live sockets."
+    zh = "该网页来源不允许建立直播连接。"
+
+
+class TipTooLarge(Unprocessable):
+    """`details.limit_fen` is the most that one tip may be."""
+
+    en = "One tip may be at most {limit_fen} fen."
+    zh = "单笔打赏不得超过 {limit_fen} 分。"
+
+
+class LiveUnavailable(Unavailable):
+    """Redis or the gateway does not answer. Orders and tips go on."""
+
+    en = "The live room cannot be reached right now. Try again."
+    zh = "直播间暂时无法连接，请稍后再试。"

@@ -1,0 +1,207 @@
+"""What travels on the live socket, as types: events of a room's stream, frames of the server, frames of the client.
+
+`asyncapi.py` builds the published document from these classes; `docs/live-socket.md` is the page for people. Field
+order is the order on the wire, and `type` always comes first. All text is data: clients must never render it as HTML.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+TEXT_LIMIT = 200
+CLIENT_ID_LIMIT = 64
+LIKES_AT_ONCE = 20
+FRAME_LIMIT_BYTES = 4096
+STREAM = "room"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a room's stream. Its number is its place in the frame: `seq` of the frame plus its index."""
+
+
+class ChatSaid(Event, frozen=True, kw_only=True, tag="chat.said"):
+    """Somebody spoke. `id` is the speaker's own client id of the message, `name` is masked."""
+
+    id: str
+    customer: str
+    name: str
+    text: str
+    at: str
+
+
+class ViewersCounted(Event, frozen=True, kw_only=True, tag="viewers.counted"):
+    """How many sockets watch now, over all gateways; at most every two seconds."""
+
+    count: int
+
+
+class LikesCounted(Event, frozen=True, kw_only=True, tag="likes.counted"):
+    """All likes of the room so far; at most once a second."""
+
+    count: int
+
+
+class ProductPinned(Event, frozen=True, kw_only=True, tag="product.pinned"):
+    """The host shows this product now. `card` has the shape of the snapshot's shelf items; null once it is off sale."""
+
+    product: str
+    card: msgspec.Raw | None
+    at: str
+
+
+class ProductUnpinned(Event, frozen=True, kw_only=True, tag="product.unpinned"):
+    """Nothing is shown any more."""
+
+    product: str
+    at: str
+
+
+class OrderPaid(Event, frozen=True, kw_only=True, tag="order.paid"):
+    """A real order with this product was paid and is credited to the room. Name masked, no amounts."""
+
+    name: str
+    product: str
+    title: str
+    quantity: int
+    at: str
+
+
+class TipPaid(Event, frozen=True, kw_only=True, tag="tip.paid"):
+    """A tip was paid. The room hears who (masked) and the message, never how much."""
+
+    name: str
+    message: str | None
+    at: str
+
+
+class RoomStarted(Event, frozen=True, kw_only=True, tag="room.started"):
+    """The room is live."""
+
+    at: str
+
+
+class RoomEnded(Event, frozen=True, kw_only=True, tag="room.ended"):
+    """The room is over; the gateway says bye a few seconds later."""
+
+    at: str
+
+
+class MemberMuted(Event, frozen=True, kw_only=True, tag="member.muted"):
+    """This customer may not speak until then; a moment in the past lifts it."""
+
+    customer: str
+    until: str
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ChatSaid,
+    ViewersCounted,
+    LikesCounted,
+    ProductPinned,
+    ProductUnpinned,
+    OrderPaid,
+    TipPaid,
+    RoomStarted,
+    RoomEnded,
+    MemberMuted,
+)
+
+
+class StreamPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a client has come in one stream: it now holds everything up to and including `seq`."""
+
+    epoch: str
+    seq: int
+    stream: str = STREAM
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """The first frame. `room` is the snapshot of GET /v1/live/rooms/{id} (`me` null); null when resuming by `since`."""
+
+    streams: tuple[StreamPosition, ...]
+    room: msgspec.Raw | None
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
+    """History cannot be told event by event: forget the room's state and take `room`; continue after `seq`."""
+
+    stream: str
+    epoch: str
+    seq: int
+    room: msgspec.Raw
+
+
+class Resync(msgspec.Struct, frozen=True, kw_only=True, tag="resync"):
+    """You were too slow and were left out for a while; what you missed after `seq` follows."""
+
+    stream: str
+    epoch: str
+    seq: int
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
+    """One client frame was refused; `ref` is its `id` when it had one. The socket stays open."""
+
+    code: str
+    ref: str | None = None
+    retry_after_ms: int | None = None
+
+
+class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
+    """The answer to `ping`."""
+
+
+class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
+    """The gateway closes the socket. Reconnect after `retry_after_ms` with a new ticket; null means do not."""
+
+    code: str
+    retry_after_ms: int | None
+
+
+class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="say"):
+    """Speak. A repeated `id` on one socket is dropped, so a doubtful message may be sent again."""
+
+    id: str
+    text: str
+
+
+class Like(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="like"):
+    """Tapped the heart `count` times (1 to 20) since the last frame."""
+
+    count: int = 1
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):
+    """Are you there? For clients that cannot send WebSocket pings."""
+
+
+ServerFrame: TypeAlias = Welcome | Gap | Resync | Error | Pong | Bye
+ClientFrame: TypeAlias = Say | Like | Ping
+
+_encoder = msgspec.json.Encoder()
+_client_decoder: msgspec.json.Decoder[Say | Like | Ping] = msgspec.json.Decoder(Say | Like | Ping)
+
+
+def encode(frame: ServerFrame | Event) -> bytes:
+    """Compact JSON; `type` first."""
+    return _encoder.encode(frame)
+
+
+def decode_client(text: str | bytes) -> ClientFrame:
+    """A client's frame. Raises msgspec.DecodeError (ValidationError is one) for anything undocumented."""
+    return _client_decoder.decode(text)
+
+
+def type_prefix(event: type[Event]) -> bytes:
+    """How the encoded event begins: tells its type without decoding it."""
+    return b'{"type":"' + str(event.__struct_config__.tag).encode() + b'"'
+
+
+def numbered(epoch: str, seq: int, events: list[bytes]) -> bytes:
+    """The frame with events `seq`, `seq + 1`, …, each already encoded."""
+    return b'{"stream":"%b","epoch":"%b","seq":%d,"events":[%b]}' % (
+        STREAM.encode(),
+        epoch.encode(),
+        seq,
+        b",".join(events),
+    )

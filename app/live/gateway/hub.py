@@ -1,0 +1,200 @@
+"""One room in one process: what was read, what was sent, and who gets the next frame at once."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from app.live import frames
+from app.live.gateway import metrics, wire
+from app.live.gateway.viewers import NEVER, Viewer
+from app.live.stream import Entry, Position
+
+RING = 512
+FRAME_EVENTS = 200
+TICK_FLOOR_S = 0.02
+TICK_CEILING_S = 1.0
+TICK_PER_VIEWER_S = 30e-6
+YIELD_EVERY = 1_000
+
+_ENDED = frames.type_prefix(frames.RoomEnded)
+_MUTED = frames.type_prefix(frames.MemberMuted)
+
+
+class Hub:
+    """Numbers: `seq` is the newest event read, `sent` the newest one handed to the hot set; `pending` lies between.
+
+    The ring holds the newest events up to `sent`. Everything that decides what a viewer holds happens without an
+    await between reading the ring and joining the hot set, so nothing is lost or doubled in between.
+    """
+
+    def __init__(self, room_id: UUID, position: Position, history: Sequence[Entry], on_end: Callable[["Hub"], None]):
+        self.room_id = room_id
+        self.epoch = position.epoch
+        self.seq = self.sent = position.seq
+        self.ring: deque[bytes] = deque(maxlen=RING)
+        self.pending: list[bytes] = []
+        self.viewers: set[Viewer] = set()
+        self.hot: set[Viewer] = set()
+        self.slow: set[Viewer] = set()
+        self.mutes: dict[str, float] = {}
+        self.ended = False
+        self.likes = 0
+        self.chats = 0
+        self._on_end = on_end
+        self._moved = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._flushed_at = 0.0
+        self._remember(history)
+        self._flusher = asyncio.create_task(self._flush_forever())
+
+    def _remember(self, history: Sequence[Entry]) -> None:
+        """Fill the ring with the unbroken end of the stream, and learn the mutes in it."""
+        expected = self.sent
+        usable: list[bytes] = []
+        for entry in reversed(history):
+            if entry.seq != expected or entry.epoch != self.epoch:
+                break
+            usable.append(entry.event)
+            expected -= 1
+        for event in reversed(usable):
+            self._notice(event)
+        self.ring.extend(reversed(usable))
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._flusher.cancel()
+
+    def tick(self) -> float:
+        """Seconds between frames: a full room gets fewer and larger ones, so that fan-out leaves half the core free."""
+        return min(TICK_CEILING_S, max(TICK_FLOOR_S, len(self.hot) * TICK_PER_VIEWER_S))
+
+    def offer(self, entries: Sequence[Entry]) -> bool:
+        """Take what was read. False when it does not follow what is known: history was lost, the reader must reset."""
+        for entry in entries:
+            if entry.epoch != self.epoch or entry.seq != self.seq + 1:
+                return False
+            self.pending.append(entry.event)
+            self.seq = entry.seq
+            self._notice(entry.event)
+        self._wake.set()
+        return True
+
+    def _notice(self, event: bytes) -> None:
+        if event.startswith(_MUTED):
+            muted = msgspec.json.decode(event, type=frames.MemberMuted)
+            self.mutes[muted.customer] = unix(muted.until)
+        elif event.startswith(_ENDED) and not self.ended:
+            self.ended = True
+            self._on_end(self)
+
+    def reset(self, position: Position) -> list[Viewer]:
+        """The stream began anew or has a hole: forget the ring. Returns who must be brought up to date one by one."""
+        displaced = list(self.hot)
+        for viewer in displaced:
+            self._take_out(viewer, self.sent)
+        self.epoch = position.epoch
+        self.seq = self.sent = position.seq
+        self.ring.clear()
+        self.pending.clear()
+        self._announce_move()
+        return displaced
+
+    def join(self, viewer: Viewer) -> None:
+        """He holds everything up to `sent` and gets the next frame with all others."""
+        viewer.holds = self.sent
+        viewer.slow_since = None
+        self.slow.discard(viewer)
+        self.hot.add(viewer)
+
+    def _take_out(self, viewer: Viewer, seq: int) -> None:
+        viewer.epoch, viewer.seq, viewer.holds = self.epoch, seq, NEVER
+        self.hot.discard(viewer)
+
+    def leave(self, viewer: Viewer) -> None:
+        viewer.holds = NEVER
+        self.hot.discard(viewer)
+        self.slow.discard(viewer)
+        self.viewers.discard(viewer)
+
+    def missed(self, seq: int) -> list[bytes] | None:
+        """Events from `seq + 1` to `sent`; None when the ring does not reach back so far."""
+        count = self.sent - seq
+        assert count >= 0
+        if count > len(self.ring):
+            return None
+        return list(self.ring)[len(self.ring) - count :] if count else []
+
+    def muted_until(self, viewer: Viewer) -> float:
+        """Unix seconds: the newest word counts, the stream's over the ticket's."""
+        return self.mutes.get(viewer.customer, viewer.muted_until)
+
+    async def reached(self, seq: int, within_s: float = 3.0) -> bool:
+        """Wait until `seq` has been sent in this epoch; False when that does not happen in time."""
+        epoch = self.epoch
+        deadline = time.monotonic() + within_s
+        while self.sent < seq and self.epoch == epoch:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), left)
+        return self.epoch == epoch
+
+    def _announce_move(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _flush_forever(self) -> None:
+        """Leading edge: the first events after a silence go at once, later ones with the tick."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self.pending:
+                wait_s = self._flushed_at + self.tick() - time.monotonic()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                self._flushed_at = time.monotonic()
+                await self._flush()
+
+    async def _flush(self) -> None:
+        epoch = self.epoch
+        while self.pending and self.epoch == epoch:
+            batch = self.pending[:FRAME_EVENTS]
+            del self.pending[:FRAME_EVENTS]
+            first = self.sent + 1
+            self.sent += len(batch)
+            self.ring.extend(batch)
+            self._announce_move()
+            await self._fan_out(first, wire.text(frames.numbered(epoch, first, batch)))
+            metrics.EVENTS.inc(len(batch))
+
+    async def _fan_out(self, first: int, frame: bytes) -> None:
+        epoch = self.epoch
+        written = 0
+        for at, viewer in enumerate(tuple(self.hot), start=1):
+            if viewer.holds < first and viewer.protocol.state is wire.OPEN:
+                transport = viewer.transport
+                if transport.get_write_buffer_size() > wire.BUFFER_LIMIT_BYTES:
+                    self._take_out(viewer, first - 1)
+                    viewer.slow_since = time.monotonic()
+                    self.slow.add(viewer)
+                    metrics.SLOW.inc()
+                else:
+                    transport.write(frame)
+                    written += 1
+            if at % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+                if self.epoch != epoch:
+                    break
+        metrics.FRAMES.inc(written)
+
+
+def unix(at: str) -> float:
+    """An RFC 3339 moment as Unix seconds."""
+    return datetime.fromisoformat(at).timestamp()

@@ -1,0 +1,13 @@
+"""What one gateway process tells Prometheus."""
+
+from prometheus_client import Counter, Gauge
+
+VIEWERS = Gauge("siyu_live_viewers", "Open live sockets of this process")
+ROOMS = Gauge("siyu_live_rooms", "Rooms with at least one viewer in this process")
+EVENTS = Counter("siyu_live_events_total", "Stream events sent to the hot sets")
+FRAMES = Counter("siyu_live_frames_total", "Frames written to viewers by fan-out")
+SLOW = Counter("siyu_live_slow_total", "Viewers left out because their network could not keep up")
+DROPPED = Counter("siyu_live_dropped_total", "Viewers closed because they stayed too slow")
+GAPS = Counter("siyu_live_gaps_total", "Gaps with a snapshot sent to viewers")
+HEARD = Counter("siyu_live_heard_total", "Client frames by what became of them", ["outcome"])
+REFUSED = Counter("siyu_live_refused_total", "Sockets refused before the upgrade", ["code"])

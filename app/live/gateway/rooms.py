@@ -1,0 +1,179 @@
+"""All rooms of one gateway process: one reader for all of them, heartbeats, and the care of slow viewers."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from app.core.redis import Redis
+from app.live import stream
+from app.live.errors import LiveUnavailable
+from app.live.gateway import joining, metrics
+from app.live.gateway.hub import RING, Hub
+from app.live.gateway.snapshots import Snapshots
+from app.live.gateway.viewers import Viewer
+
+log = structlog.get_logger(__name__)
+
+_READ_AT_ONCE = 500
+_READ_PAUSE_S = 0.02
+_EPOCH_EVERY_S = 0.5
+_BEAT_EVERY_S = 1.0
+_SLOW_EVERY_S = 0.1
+
+Drop = Callable[[Viewer, str], None]
+
+
+class Rooms:
+    """Opens a hub with its first viewer and closes it behind its last. `drop(viewer, why)` closes one socket."""
+
+    def __init__(self, redis: Redis, snapshots: Snapshots, *, drop: Drop, on_end: Callable[[Hub], None]) -> None:
+        self.name = secrets.token_hex(4)
+        self.hubs: dict[UUID, Hub] = {}
+        self._redis = redis
+        self._snapshots = snapshots
+        self._drop = drop
+        self._on_end = on_end
+        self._opening: dict[UUID, asyncio.Task[Hub]] = {}
+        self._left: dict[UUID, tuple[int, int]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        for loop in (self._read, self._beat, self._mind_the_slow):
+            self._spawn(self._forever(loop))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop reading; tell the counts that this gateway's viewers are gone."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for hub in list(self.hubs.values()):
+            self._close(hub)
+        with contextlib.suppress(RedisError, OSError):
+            await self._beat()
+
+    async def enter(self, viewer: Viewer) -> Hub:
+        """The hub of the viewer's room, with him counted in. Raises LiveUnavailable when Redis does not answer."""
+        room_id = viewer.admitted.room_id
+        while (hub := self.hubs.get(room_id)) is None:
+            opening = self._opening.get(room_id)
+            if opening is None:
+                opening = self._opening[room_id] = asyncio.create_task(self._open(room_id))
+                opening.add_done_callback(lambda _: self._opening.pop(room_id, None))
+            try:
+                hub = await asyncio.shield(opening)
+            except (RedisError, OSError) as error:
+                log.warning("room_unreachable", error=repr(error))
+                raise LiveUnavailable from error
+            if self.hubs.get(room_id) is hub:
+                break
+        hub.viewers.add(viewer)
+        metrics.VIEWERS.inc()
+        return hub
+
+    async def _open(self, room_id: UUID) -> Hub:
+        position = await stream.position(self._redis, room_id)
+        history = await stream.newest(self._redis, room_id, until=position.seq, limit=RING)
+        hub = self.hubs[room_id] = Hub(room_id, position, history, self._on_end)
+        metrics.ROOMS.inc()
+        return hub
+
+    def leave(self, hub: Hub, viewer: Viewer) -> None:
+        """Forget the viewer, and the room when he was its last."""
+        if viewer in hub.viewers:
+            metrics.VIEWERS.dec()
+        hub.leave(viewer)
+        if not hub.viewers and self.hubs.get(hub.room_id) is hub:
+            self._close(hub)
+
+    def _close(self, hub: Hub) -> None:
+        del self.hubs[hub.room_id]
+        likes, chats = self._left.get(hub.room_id, (0, 0))
+        self._left[hub.room_id] = (likes + hub.likes, chats + hub.chats)
+        hub.stop()
+        self._snapshots.forget(hub.room_id)
+        metrics.ROOMS.dec()
+
+    def greet(self, hub: Hub, viewer: Viewer, since: joining.Since | None) -> Coroutine[Any, Any, None]:
+        return joining.greet(self._redis, self._snapshots, hub, viewer, since)
+
+    async def _forever(self, loop: Callable[[], Coroutine[Any, Any, float]]) -> None:
+        """Each round says how long to pause; a fault of Redis costs half a second, never the loop."""
+        while True:
+            try:
+                pause_s = await loop()
+            except Exception as error:
+                level = log.warning if isinstance(error, RedisError | OSError) else log.error
+                level("gateway_loop", error=repr(error))
+                pause_s = 0.5
+            await asyncio.sleep(pause_s)
+
+    _epoch_checked_at = 0.0
+
+    async def _read(self) -> float:
+        """One XREAD over all rooms. A new epoch is seen in the entries, or by asking when nothing comes any more."""
+        if time.monotonic() - self._epoch_checked_at >= _EPOCH_EVERY_S:
+            for hub in list(self.hubs.values()):
+                position = await stream.position(self._redis, hub.room_id)
+                if position.epoch != hub.epoch or position.seq < hub.seq:
+                    self._reset(hub, position)
+            self._epoch_checked_at = time.monotonic()
+        wanted = {stream.stream_key(hub.room_id).encode(): hub for hub in self.hubs.values()}
+        if not wanted:
+            return _READ_PAUSE_S
+        answer = await stream.read(self._redis, {key: hub.seq for key, hub in wanted.items()}, limit=_READ_AT_ONCE)
+        for key, entries in answer:
+            hub = wanted[key]
+            if self.hubs.get(hub.room_id) is hub and not hub.offer(entries):
+                self._reset(hub, await stream.position(self._redis, hub.room_id))
+        return _READ_PAUSE_S
+
+    def _reset(self, hub: Hub, position: stream.Position) -> None:
+        log.warning("history_lost", epoch=position.epoch, seq=position.seq, viewers=len(hub.hot))
+        self._snapshots.forget(hub.room_id)
+        for viewer in hub.reset(position):
+            self._spawn(self._bring(hub, viewer, resync=False))
+
+    async def _bring(self, hub: Hub, viewer: Viewer, *, resync: bool) -> None:
+        act = joining.resync if resync else joining.bring
+        try:
+            await act(self._redis, self._snapshots, hub, viewer)
+        except joining.TooSlow:
+            self._drop(viewer, "too_slow")
+        except (LiveUnavailable, RedisError, OSError):
+            self._drop(viewer, "live_unavailable")
+
+    async def _beat(self) -> float:
+        """Tell Redis who watches here and what was liked and said; nothing is forgotten while it does not answer."""
+        for hub in list(self.hubs.values()):
+            likes, chats = hub.likes, hub.chats
+            await stream.beat(self._redis, hub.room_id, self.name, viewers=len(hub.viewers), likes=likes, chats=chats)
+            hub.likes -= likes
+            hub.chats -= chats
+        for room_id, (likes, chats) in list(self._left.items()):
+            viewers = len(self.hubs[room_id].viewers) if room_id in self.hubs else 0
+            await stream.beat(self._redis, room_id, self.name, viewers=viewers, likes=likes, chats=chats)
+            del self._left[room_id]
+        return _BEAT_EVERY_S
+
+    async def _mind_the_slow(self) -> float:
+        """Who has drained comes back; who has not after ten seconds is closed."""
+        now = time.monotonic()
+        for hub in list(self.hubs.values()):
+            for viewer in list(hub.slow):
+                if viewer.drained_now():
+                    hub.slow.discard(viewer)
+                    self._spawn(self._bring(hub, viewer, resync=True))
+                elif viewer.slow_since is not None and now - viewer.slow_since > joining.SLOW_S:
+                    hub.slow.discard(viewer)
+                    self._drop(viewer, "too_slow")
+        return _SLOW_EVERY_S

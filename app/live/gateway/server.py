@@ -1,0 +1,248 @@
+"""The gateway process: admission before the upgrade, one handler per socket, an orderly end."""
+
+import asyncio
+import json
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from app.core import redis as core_redis
+from app.core import telemetry
+from app.core.errors import AppError, NotFound
+from app.core.http.problems import problem_body
+from app.core.settings import Settings
+from app.live import frames, tickets
+from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused
+from app.live.gateway import joining, metrics, speech
+from app.live.gateway.hub import Hub
+from app.live.gateway.rooms import Rooms
+from app.live.gateway.snapshots import Snapshots
+from app.live.gateway.viewers import Viewer
+
+log = structlog.get_logger(__name__)
+
+SOCKET_PATH = "/v1/live/socket"
+SOCKETS_PER_CUSTOMER = 3
+END_GRACE_S = 3.0
+_PING_EVERY_S = 25
+_PONG_WITHIN_S = 35
+
+_CLOSES = {
+    "too_slow": 1013,
+    "live_unavailable": 1013,
+    "replaced": 1008,
+    "too_many_frames": 1008,
+    "room_ended": 1000,
+    "restarting": 1012,
+}
+_COMES_BACK = frozenset({"too_slow", "live_unavailable", "restarting"})
+
+
+class Socket(ServerConnection):
+    """A connection with what admission found out before the upgrade."""
+
+    admitted: tickets.Pass
+    since: joining.Since | None = None
+
+
+class Gateway:
+    """One process's sockets. `port` is known once it is open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._redis = core_redis.connect(settings)
+        self._snapshots = Snapshots(settings)
+        self._rooms = Rooms(self._redis, self._snapshots, drop=self._drop, on_end=self._end)
+        self._sockets: defaultdict[UUID, list[Viewer]] = defaultdict(list)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server: Server | None = None
+        self.port = 0
+
+    async def open(self) -> None:
+        """Accept sockets."""
+        self._server = await serve_websocket(
+            self._serve_viewer,
+            self._settings.host,
+            self._settings.live_port,
+            process_request=self._admit,
+            create_connection=Socket,
+            compression=None,
+            max_size=frames.FRAME_LIMIT_BYTES,
+            ping_interval=_PING_EVERY_S,
+            ping_timeout=_PONG_WITHIN_S,
+            close_timeout=3,
+            server_header=None,
+            logger=_quiet(),
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        log.info("live_ready", port=self.port)
+
+    async def close(self) -> None:
+        """Accept nothing more, tell every viewer when to come back, and leave Redis tidy."""
+        assert self._server is not None
+        self._server.close(close_connections=False)
+        for viewers in list(self._sockets.values()):
+            for viewer in list(viewers):
+                self._drop(viewer, "restarting")
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+        await self._server.wait_closed()
+        await self._rooms.close()
+        await self._snapshots.close()
+        await self._redis.aclose()
+
+    async def _admit(self, connection: Socket, request: Request) -> Response | None:
+        """Before the upgrade: health and metrics, else origin and ticket. A refusal is an HTTP problem."""
+        path, _, query = request.path.partition("?")
+        if path == "/health/live":
+            return _response(200, b'{"status":"ok"}', "application/json")
+        if path == "/metrics":
+            return _response(200, generate_latest(), CONTENT_TYPE_LATEST)
+        try:
+            if path != SOCKET_PATH:
+                raise NotFound
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                return None  # the library answers 426; the ticket stays good
+            self._check_origin(request)
+            asked = parse_qs(query)
+            connection.since = joining.parse_since(asked["since"][0]) if "since" in asked else None
+            resuming = "since" in asked
+            try:
+                admitted = await tickets.redeem(self._redis, asked.get("ticket", [""])[0])
+            except (RedisError, OSError) as error:
+                raise LiveUnavailable from error
+            if admitted is None:
+                raise TicketRefused
+        except AppError as error:
+            metrics.REFUSED.labels(error.code()).inc()
+            return _problem(error, request)
+        connection.admitted = admitted
+        if resuming and connection.since is None:
+            # An unreadable `since` is answered as one that is too old: with a gap.
+            connection.since = joining.Since("", 0)
+        return None
+
+    def _check_origin(self, request: Request) -> None:
+        origin = request.headers.get("Origin")
+        if origin is None or origin in self._settings.allowed_origins:
+            return
+        if urlsplit(origin).netloc != request.headers.get("Host"):
+            raise OriginRefused
+
+    async def _serve_viewer(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, Socket)
+        viewer = Viewer(connection, connection.admitted)
+        self._register(viewer)
+        hub: Hub | None = None
+        try:
+            hub = await self._rooms.enter(viewer)
+            if hub.ended:
+                self._spawn(self._bye_later(hub))
+            await self._rooms.greet(hub, viewer, connection.since)
+            async for message in connection:
+                await speech.hear(self._redis, hub, viewer, message)
+        except ConnectionClosed:
+            pass
+        except speech.TooManyFrames:
+            self._drop(viewer, "too_many_frames")
+        except joining.TooSlow:
+            self._drop(viewer, "too_slow")
+        except (LiveUnavailable, RedisError, OSError) as error:
+            log.warning("viewer_lost", error=repr(error))
+            self._drop(viewer, "live_unavailable")
+        finally:
+            if hub is not None:
+                self._rooms.leave(hub, viewer)
+            self._unregister(viewer)
+        await connection.wait_closed()
+
+    def _register(self, viewer: Viewer) -> None:
+        """The newest sockets of a person count: a phone that comes back leaves dead ones behind."""
+        own = self._sockets[viewer.customer_id]
+        own.append(viewer)
+        for oldest in own[:-SOCKETS_PER_CUSTOMER]:
+            self._drop(oldest, "replaced")
+
+    def _unregister(self, viewer: Viewer) -> None:
+        own = self._sockets.get(viewer.customer_id, [])
+        if viewer in own:
+            own.remove(viewer)
+        if not own:
+            self._sockets.pop(viewer.customer_id, None)
+
+    def _drop(self, viewer: Viewer, why: str) -> None:
+        """Say bye and close. Returns at once."""
+        if why == "too_slow":
+            metrics.DROPPED.inc()
+        viewer.holds = 1 << 62
+        self._unregister(viewer)
+        wait_ms = random.randint(500, 5_000) if why in _COMES_BACK else None
+        viewer.tell(frames.Bye(code=why, retry_after_ms=wait_ms))
+        self._spawn(viewer.connection.close(_CLOSES[why], why))
+
+    def _end(self, hub: Hub) -> None:
+        self._spawn(self._bye_later(hub))
+
+    async def _bye_later(self, hub: Hub) -> None:
+        await asyncio.sleep(END_GRACE_S)
+        for viewer in list(hub.viewers):
+            self._drop(viewer, "room_ended")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _quiet() -> Any:
+    """The library's log of its own: a refused handshake is ordinary here."""
+    import logging
+
+    logger = logging.getLogger("siyu.live.websockets")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+def _response(status: int, body: bytes, media_type: str) -> Response:
+    headers = Headers({"Content-Type": media_type, "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status, HTTPStatus(status).phrase, headers, body)
+
+
+def _problem(error: AppError, request: Request) -> Response:
+    language = request.headers.get("Accept-Language", "en")
+    body = json.dumps(problem_body(error, language, None), ensure_ascii=False).encode()
+    return _response(error.status, body, "application/problem+json")
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """A gateway that accepts sockets inside the block (`settings.live_port` 0: any free port)."""
+    gateway = Gateway(settings)
+    await gateway.open()
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Serve viewers until `stop` is set, then send everyone away with a moment to come back. Run it on uvloop."""
+    telemetry.configure(settings)
+    async with opened(settings):
+        if ready is not None:
+            ready.set()
+        await stop.wait()

@@ -1,0 +1,103 @@
+"""What a viewer sends: checked, limited, and written to the room's stream."""
+
+import time
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+
+from app.core.clock import rfc3339, utc_now
+from app.core.redis import Redis
+from app.live import frames, stream
+from app.live.gateway import metrics
+from app.live.gateway.hub import Hub
+from app.live.gateway.viewers import Viewer
+
+log = structlog.get_logger(__name__)
+
+
+class TooManyFrames(Exception):
+    """The viewer sends more than any client of ours would."""
+
+
+class _Ref(msgspec.Struct):
+    id: str | None = None
+
+
+async def hear(redis: Redis, hub: Hub, viewer: Viewer, message: str | bytes) -> None:
+    """Act on one client frame; a refusal goes back to this viewer alone. Raises TooManyFrames."""
+    if viewer.frames.take():
+        raise TooManyFrames
+    try:
+        if isinstance(message, bytes):
+            raise msgspec.DecodeError("binary")
+        frame = frames.decode_client(message)
+    except (msgspec.DecodeError, UnicodeError):
+        _refuse(viewer, "validation_failed", _ref(message))
+        return
+    if isinstance(frame, frames.Ping):
+        viewer.tell(frames.Pong())
+    elif isinstance(frame, frames.Like):
+        _like(hub, viewer, frame)
+    else:
+        await _say(redis, hub, viewer, frame)
+
+
+def _like(hub: Hub, viewer: Viewer, frame: frames.Like) -> None:
+    if not 1 <= frame.count <= frames.LIKES_AT_ONCE:
+        _refuse(viewer, "validation_failed", None)
+    elif not hub.ended:
+        hub.likes += frame.count
+        metrics.HEARD.labels("liked").inc()
+
+
+async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> None:
+    text = frame.text.strip()
+    fits = 0 < len(text) <= frames.TEXT_LIMIT and 0 < len(frame.id) <= frames.CLIENT_ID_LIMIT
+    if not fits or not frame.id.isprintable() or not _is_plain(text):
+        _refuse(viewer, "validation_failed", frame.id[: frames.CLIENT_ID_LIMIT])
+        return
+    if frame.id in viewer.said_ids:
+        metrics.HEARD.labels("repeated").inc()
+        return
+    if hub.ended:
+        _refuse(viewer, "live_room_ended", frame.id)
+        return
+    if hub.muted_until(viewer) > time.time():
+        _refuse(viewer, "muted", frame.id)
+        return
+    wait_s = viewer.said.take()
+    if wait_s:
+        _refuse(viewer, "rate_limited", frame.id, retry_after_ms=int(wait_s * 1000) + 1)
+        return
+    said = frames.ChatSaid(
+        id=frame.id, customer=viewer.customer, name=viewer.admitted.name, text=text, at=rfc3339(utc_now())
+    )
+    try:
+        await stream.publish(redis, hub.room_id, frames.encode(said))
+    except (RedisError, OSError) as error:
+        log.warning("chat_lost", error=repr(error))
+        _refuse(viewer, "live_unavailable", frame.id)
+        return
+    viewer.said_ids.append(frame.id)
+    hub.chats += 1
+    metrics.HEARD.labels("said").inc()
+
+
+def _is_plain(text: str) -> bool:
+    """No control or surrogate characters; spaces and emoji are fine."""
+    return all(ch.isprintable() or ch in " \u200d\u3000\ufe0f" or ch > "\U0000ffff" for ch in text)
+
+
+def _refuse(viewer: Viewer, code: str, ref: str | None, *, retry_after_ms: int | None = None) -> None:
+    metrics.HEARD.labels(code).inc()
+    viewer.tell(frames.Error(code=code, ref=ref, retry_after_ms=retry_after_ms))
+
+
+def _ref(message: str | bytes) -> str | None:
+    """The client id of a frame that cannot be taken, if it has one that can be read."""
+    try:
+        found = msgspec.json.decode(message, type=_Ref).id
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return None if found is None else found[: frames.CLIENT_ID_LIMIT]

@@ -1,0 +1,106 @@
+"""One viewer: his socket, what he holds of the stream, and how much he may say."""
+
+import asyncio
+import time
+from collections import deque
+from uuid import UUID
+
+from websockets.asyncio.server import ServerConnection
+
+from app.core.ids import wire as wire_id
+from app.live import frames
+from app.live.gateway import wire
+from app.live.tickets import Pass
+
+NEVER = 1 << 62
+_REMEMBERED_IDS = 128
+
+
+class Bucket:
+    """A token bucket: `rate` acts a second, `burst` at once."""
+
+    __slots__ = ("_burst", "_filled_at", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._filled_at = time.monotonic()
+
+    def take(self) -> float:
+        """Take a token: 0 when there was one, else the seconds until there will be."""
+        now = time.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0.0
+        return (1 - self._tokens) / self._rate
+
+
+class Viewer:
+    """`epoch` and `seq` say what he holds while he is not in the hot set; in it he holds what the hub has sent.
+
+    `holds` is the number he joined the hot set with and NEVER outside it: a frame is written to him when its first
+    number lies above, which keeps a fan-out that yields in between exact for those who leave or join meanwhile.
+    """
+
+    __slots__ = (
+        "admitted",
+        "connection",
+        "customer",
+        "epoch",
+        "frames",
+        "holds",
+        "muted_until",
+        "protocol",
+        "said",
+        "said_ids",
+        "seq",
+        "slow_since",
+        "transport",
+    )
+
+    def __init__(self, connection: ServerConnection, admitted: Pass) -> None:
+        self.connection = connection
+        self.protocol = connection.protocol
+        self.transport = connection.transport
+        self.admitted = admitted
+        self.customer = wire_id("cus", admitted.customer_id)
+        self.muted_until = admitted.muted_until
+        self.epoch = ""
+        self.seq = 0
+        self.holds = NEVER
+        self.slow_since: float | None = None
+        self.said = Bucket(rate=5, burst=5)
+        self.frames = Bucket(rate=20, burst=40)
+        self.said_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
+
+    @property
+    def customer_id(self) -> UUID:
+        return self.admitted.customer_id
+
+    @property
+    def open(self) -> bool:
+        return self.protocol.state is wire.OPEN
+
+    def write(self, frame: bytes) -> None:
+        """A ready frame for this viewer alone."""
+        wire.write(self.connection, frame)
+
+    def tell(self, frame: frames.ServerFrame) -> None:
+        """A small frame for this viewer alone; dropped while his network is jammed."""
+        if wire.unsent(self.connection) <= wire.BUFFER_LIMIT_BYTES:
+            self.write(wire.text(frames.encode(frame)))
+
+    def drained_now(self) -> bool:
+        return wire.unsent(self.connection) <= wire.BUFFER_LIMIT_BYTES // 2
+
+    async def drained(self, within_s: float) -> bool:
+        """Wait until half the buffer is free; False when it takes longer than that."""
+        deadline = time.monotonic() + within_s
+        while self.open and not self.drained_now():
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.02)
+        return self.open

@@ -1,0 +1,251 @@
+"""Bodies and views of live rooms."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from app import payments
+from app.core.http import Body, View
+from app.core.http.schemas import At
+from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
+
+
+class RoomStatus(StrEnum):
+    """scheduled → live ⇄ paused → ended."""
+
+    SCHEDULED = "scheduled"
+    LIVE = "live"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class RoomKind(StrEnum):
+    """Where the picture comes from: a stream of ours, the mini-program's live plugin, or WeChat Channels."""
+
+    RTMP = "rtmp"
+    PLUGIN = "plugin"
+    CHANNELS = "channels"
+
+
+class TipStatus(StrEnum):
+    """unpaid → paid, unpaid → closed, closed → refunded when the money lands late."""
+
+    UNPAID = "unpaid"
+    PAID = "paid"
+    CLOSED = "closed"
+    REFUNDED = "refunded"
+
+
+class RoomCreate(Body):
+    """A room of one store; its host is who opens it. `start: true` goes live at once."""
+
+    store: StoreId
+    title: Annotated[str, Field(min_length=1, max_length=60, examples=["Saturday's new arrivals"])]
+    starts_at: Annotated[AwareDatetime | None, Field(description="When it is announced for.")] = None
+    start: Annotated[bool, Field(description="Go live at once.")] = False
+    kind: RoomKind = RoomKind.RTMP
+
+
+class PinUpdate(Body):
+    """The product that the host shows now. It joins the shelf when it is not there yet."""
+
+    product: ProductId
+
+
+class ShelfUpdate(Body):
+    """The whole shelf in the host's order. Products left out leave it."""
+
+    products: Annotated[list[ProductId], Field(max_length=100)]
+    version: Annotated[int, Field(ge=1, description="The room's version as you last read it.")]
+
+
+class MuteCreate(Body):
+    """Until when a customer may not speak; a moment in the past lifts it."""
+
+    customer: CustomerId
+    until: AwareDatetime
+
+
+class TipCreate(Body):
+    """A tip of money for the host."""
+
+    amount_fen: Annotated[int, Field(ge=1, le=5_000_000, examples=[1_000])]
+    message: Annotated[str | None, Field(min_length=1, max_length=60, examples=["Well shown!"])] = None
+
+
+class PartyView(View):
+    """The store or the host: an id and a name to show."""
+
+    id: StoreId
+    name: str
+
+
+class HostView(View):
+    id: StaffId
+    name: str
+
+
+class RoomTouchpoint(View):
+    """The room's own link: `path` for share cards, `scene` for codes."""
+
+    id: TouchpointId
+    path: str
+    scene: str
+
+
+class RoomCard(View):
+    """A room in a list."""
+
+    id: RoomId
+    title: str
+    status: RoomStatus
+    kind: RoomKind
+    store: PartyView
+    host: HostView
+    starts_at: At | None
+    started_at: At | None
+    ended_at: At | None
+
+
+class StaffRoomView(RoomCard):
+    """A room as its staff sees it. `version` changes with status and shelf."""
+
+    pinned: ProductId | None
+    shelf: list[ProductId]
+    touchpoint: RoomTouchpoint
+    version: int
+
+
+class MuteView(View):
+    """A mute as it stands."""
+
+    room: RoomId
+    customer: CustomerId
+    until: At
+
+
+class ShelfItem(View):
+    """A product on the shelf; ask GET /v1/mall/products/{id} for its SKUs."""
+
+    product: ProductId
+    title: str
+    picture: str | None
+    from_fen: int = Field(description="The lowest price of its SKUs at the room's store.")
+
+
+class ChatMessage(View):
+    """A message as the stream has it; `seq` is its number."""
+
+    seq: int
+    id: str
+    customer: str
+    name: str
+    text: str
+    at: str
+
+
+class RoomCounters(View):
+    """What the gateways count; zeros while Redis does not answer."""
+
+    viewers: int
+    likes: int
+
+
+class PlayView(View):
+    """Where the picture is played from. Null for rooms whose picture WeChat itself shows, and before one is set up."""
+
+    urls: list[str]
+    expires_at: At
+
+
+class RoomMe(View):
+    """The caller's own standing in the room."""
+
+    muted_until: At | None
+
+
+class RoomSnapshot(View):
+    """Everything a screen needs to begin. `(epoch, seq)` is the stream's position this was read at: events after `seq`
+    change it, events up to `seq` are in it. Both are null, and `messages` empty, while Redis does not answer."""
+
+    id: RoomId
+    epoch: str | None
+    seq: int | None
+    title: str
+    status: RoomStatus
+    kind: RoomKind
+    host: HostView
+    store: PartyView
+    play: PlayView | None
+    pinned: ShelfItem | None
+    shelf: list[ShelfItem]
+    counters: RoomCounters
+    messages: list[ChatMessage] = Field(description="The last 50, oldest first.")
+    me: RoomMe | None = Field(description="Null in frames of the live socket, which are the same for everyone.")
+    starts_at: At | None
+    started_at: At | None
+    server_now: At
+
+
+class TicketView(View):
+    """Open `url` as a WebSocket within 30 seconds; it works once."""
+
+    ticket: str
+    url: str
+    expires_at: At
+    server_now: At
+
+
+class TipView(View):
+    """A tip. Hand `payment.wechat_pay` to `wx.requestPayment`; `payment` is null once nothing is to be paid."""
+
+    id: TipId
+    room: RoomId
+    status: TipStatus
+    amount_fen: int
+    message: str | None
+    payment: payments.PaymentView | None
+    expires_at: At
+    server_now: At
+
+
+class RoomReport(View):
+    """What a room brought. Money comes from paid orders credited to the room and from paid tips; viewers, likes and
+    chats are what the gateways counted."""
+
+    room: RoomId
+    status: RoomStatus
+    viewers: int = Field(description="Sockets now.")
+    viewers_peak: int
+    viewers_unique: int = Field(description="Customers who asked for a ticket.")
+    likes: int
+    chats: int
+    orders: int
+    paid_fen: int = Field(description="Goods paid in lines credited to the room, before refunds.")
+    refunded_fen: int
+    tips: int
+    tips_fen: int
+    started_at: At | None
+    ended_at: At | None
+
+
+class RoomRow(View):
+    """A room's row, as verbs hand it on. Not on the wire."""
+
+    id: UUID
+    store_id: UUID
+    host_id: UUID
+    title: str
+    kind: RoomKind
+    status: RoomStatus
+    scope_path: str
+    touchpoint_id: UUID
+    touchpoint_path: str
+    starts_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    pinned_product_id: UUID | None
+    version: int

@@ -1,0 +1,38 @@
+"""One-use tickets: who may open a live socket, in Redis for thirty seconds."""
+
+import secrets
+from uuid import UUID
+
+import msgspec
+
+from app.core.redis import Redis
+
+TICKET_TTL_S = 30
+
+
+class Pass(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a ticket lets in. `name` is masked; `muted_until` is Unix seconds, 0 when the customer may speak."""
+
+    room_id: UUID
+    customer_id: UUID
+    name: str
+    muted_until: float = 0
+
+
+def _key(ticket: str) -> str:
+    return f"live:ticket:{ticket}"
+
+
+async def issue(redis: Redis, admitted: Pass) -> str:
+    """A fresh ticket for one socket."""
+    ticket = secrets.token_urlsafe(24)
+    await redis.set(_key(ticket), msgspec.json.encode(admitted), ex=TICKET_TTL_S)
+    return ticket
+
+
+async def redeem(redis: Redis, ticket: str) -> Pass | None:
+    """Whom the ticket lets in; None when it is unknown, spent or too old. The ticket is gone afterwards."""
+    if not 0 < len(ticket) <= 64:
+        return None
+    stored = await redis.getdel(_key(ticket))
+    return None if stored is None else msgspec.json.decode(stored, type=Pass)

@@ -1,0 +1,1 @@
+"""What is sold, where and for how much: categories, products, SKUs, places, stock."""

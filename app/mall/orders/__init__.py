@@ -1,0 +1,1 @@
+"""Orders: from the quote to the refund."""

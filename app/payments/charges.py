@@ -1,0 +1,215 @@
+"""Charges: opened with the thing they pay for, settled by the transaction that learns of the money."""
+
+import json
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from app import ledger
+from app.core import db
+from app.core.db import AsyncSession
+from app.core.ids import new_id, parse, wire
+from app.core.settings import Settings
+from app.ledger import Account, Transfer
+from app.payments.schemas import Charge, ChargeStatus, Outcome, SubjectKind
+from app.wechat import TradeState, Transaction
+
+PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
+"""A partly refunded charge already shows REFUND: its money has landed all the same."""
+
+_COLUMNS = """id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, status,
+              prepay_id, prepaid_at, transaction_id, expires_at"""
+
+
+def _charge(row: asyncpg.Record) -> Charge:
+    values = dict(row)
+    values["subject_kind"] = SubjectKind(values["subject_kind"])
+    values["status"] = ChargeStatus(values["status"])
+    return Charge(**values)
+
+
+async def open_charge(
+    session: AsyncSession,
+    settings: Settings,
+    *,
+    charge_id: UUID,
+    subject_kind: SubjectKind,
+    subject_id: UUID,
+    book: str,
+    payer_openid: str,
+    amount_fen: int,
+    ttl_s: int,
+) -> Charge:
+    """Begin to be paid for a subject. The caller asks WeChat (`prepay`) after the commit."""
+    row = await db.fetchrow(
+        session,
+        f"""INSERT INTO payments_charge
+                (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, status, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', clock_timestamp() + $9)
+            RETURNING {_COLUMNS}""",  # noqa: S608  a constant
+        charge_id,
+        subject_kind.value,
+        subject_id,
+        book,
+        settings.wechat_mchid,
+        settings.wechat_appid,
+        payer_openid,
+        amount_fen,
+        timedelta(seconds=ttl_s),
+    )
+    assert row is not None
+    return _charge(row)
+
+
+async def find_charge(session: AsyncSession, charge_id: UUID) -> Charge | None:
+    row = await db.fetchrow(session, f"SELECT {_COLUMNS} FROM payments_charge WHERE id = $1", charge_id)  # noqa: S608
+    return _charge(row) if row else None
+
+
+async def latest_charge(session: AsyncSession, subject_id: UUID) -> Charge | None:
+    """The newest charge of an order or tip."""
+    row = await db.fetchrow(
+        session,
+        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",  # noqa: S608
+        subject_id,
+    )
+    return _charge(row) if row else None
+
+
+async def open_charges(session: AsyncSession, subject_id: UUID) -> list[Charge]:
+    """Charges of a subject that WeChat may still take money for."""
+    rows = await db.fetch(
+        session,
+        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 AND status = 'open' ORDER BY id",  # noqa: S608
+        subject_id,
+    )
+    return [_charge(row) for row in rows]
+
+
+async def charge_of(session: AsyncSession, transaction: Transaction) -> Charge | None:
+    """The charge that a transaction's `out_trade_no` names."""
+    try:
+        charge_id = parse("chg", transaction.out_trade_no)
+    except ValueError:
+        return None
+    return await find_charge(session, charge_id)
+
+
+async def keep_prepay(session: AsyncSession, charge_id: UUID, prepay_id: str) -> None:
+    await db.execute(
+        session,
+        "UPDATE payments_charge SET prepay_id = $2, prepaid_at = clock_timestamp() WHERE id = $1",
+        charge_id,
+        prepay_id,
+    )
+
+
+async def close_charge(session: AsyncSession, charge_id: UUID) -> bool:
+    """Give up on an open charge; False when it is no longer open. The caller has closed it at WeChat before."""
+    return bool(
+        await db.execute(
+            session, "UPDATE payments_charge SET status = 'closed' WHERE id = $1 AND status = 'open'", charge_id
+        )
+    )
+
+
+async def settle(
+    session: AsyncSession, charge: Charge, transaction: Transaction, *, credit: Account, about: UUID
+) -> Outcome:
+    """Take the money of a paid transaction into the books, once.
+
+    The caller holds the row of the charge's subject and has decided where the money goes: CUSTOMER_PREPAID about the
+    order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing is to be sold for it.
+    A transaction that does not fit the charge is recorded as a discrepancy (a wrong amount also as cash in suspense)
+    and changes nothing else; so the caller commits in every case.
+    """
+    fault = _fault(charge, transaction)
+    if fault is not None:
+        await record_discrepancy(session, transaction, kind=fault, charge=charge)
+        return Outcome.MISMATCH
+    settled = await db.execute(
+        session,
+        """UPDATE payments_charge SET status = 'settled', transaction_id = $2, paid_at = coalesce($3, clock_timestamp())
+           WHERE id = $1 AND status <> 'settled'""",
+        charge.id,
+        transaction.transaction_id,
+        transaction.paid_at,
+    )
+    if not settled:
+        return Outcome.ALREADY_SETTLED
+    await ledger.post(
+        session,
+        Transfer(
+            book=charge.book,
+            kind="charge_paid",
+            key=str(charge.id),
+            entries=[
+                ledger.debit(Account.WECHAT_PENDING, charge.amount_fen, charge.id),
+                ledger.credit(credit, charge.amount_fen, about),
+            ],
+        ),
+    )
+    return Outcome.SETTLED
+
+
+def _fault(charge: Charge, transaction: Transaction) -> str | None:
+    """What in a paid transaction is not as the charge says, or None."""
+    assert transaction.state in PAID_STATES, "only money that landed is settled"
+    if transaction.mchid != charge.mchid:
+        return "merchant"
+    if transaction.appid != charge.appid:
+        return "app"
+    if transaction.out_trade_no != wire("chg", charge.id):
+        return "number"
+    if transaction.currency != "CNY":
+        return "currency"
+    if transaction.payer_openid is not None and transaction.payer_openid != charge.payer_openid:
+        return "payer"
+    if transaction.transaction_id is None:
+        return "transaction"
+    if transaction.amount_fen != charge.amount_fen:
+        return "amount"
+    return None
+
+
+async def record_discrepancy(
+    session: AsyncSession, transaction: Transaction, *, kind: str, charge: Charge | None
+) -> None:
+    """Write the alert, once; a wrong amount that did land is cash all the same and goes into suspense."""
+    discrepancy_id = new_id()
+    facts = {
+        "out_trade_no": transaction.out_trade_no,
+        "amount_fen": transaction.amount_fen,
+        "currency": transaction.currency,
+        "mchid": transaction.mchid,
+        "appid": transaction.appid,
+    }
+    written = await db.execute(
+        session,
+        """INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
+           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING""",
+        discrepancy_id,
+        transaction.transaction_id or transaction.out_trade_no,
+        kind,
+        charge.id if charge else None,
+        json.dumps(facts),
+    )
+    if written and kind == "amount" and charge is not None and transaction.amount_fen:
+        await ledger.post(
+            session,
+            Transfer(
+                book=charge.book,
+                kind="charge_quarantined",
+                key=str(discrepancy_id),
+                entries=[
+                    ledger.debit(Account.WECHAT_PENDING, transaction.amount_fen, charge.id),
+                    ledger.credit(Account.SUSPENSE, transaction.amount_fen, discrepancy_id),
+                ],
+            ),
+        )
+
+
+def is_fresh(charge: Charge, now: datetime) -> bool:
+    """Whether its prepay id can still be used: WeChat keeps one for two hours; ten minutes are left to pay."""
+    return charge.prepaid_at is not None and now - charge.prepaid_at < timedelta(minutes=110)

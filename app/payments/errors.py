@@ -1,0 +1,32 @@
+"""Errors of payments.
+
+* Conflict
+  + ChargeNotOpen        it was closed or settled meanwhile
+  + RefundExceedsPaid    more would be refunded than was paid
+* BadRequest
+  + PaymentMismatch      WeChat's notification does not fit the charge; recorded for finance, nothing is paid by it
+"""
+
+from app.core.errors import BadRequest, Conflict
+
+
+class ChargeNotOpen(Conflict):
+    """The charge was settled or closed meanwhile; ask for the thing again to see its state."""
+
+    en = "This payment is no longer open."
+    zh = "该笔支付已结束。"
+
+
+class RefundExceedsPaid(Conflict):
+    """The refunds of a charge may not be more than was paid."""
+
+    status = 402
+    en = "More would be refunded than was paid."
+    zh = "退款金额超过实付金额。"
+
+
+class PaymentMismatch(BadRequest):
+    """Amount, currency, merchant, app or number of a payment are not those of any charge of ours."""
+
+    en = "This payment does not fit any charge."
+    zh = "支付信息与订单不符。"

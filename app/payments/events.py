@@ -1,0 +1,34 @@
+"""Facts of payments."""
+
+from uuid import UUID
+
+from app.core.events import Fact
+
+
+class RefundSucceeded(Fact, frozen=True, kw_only=True, tag="payments.refund_succeeded"):
+    """WeChat paid a refund out. `subject_id` is the order or tip whose charge it was."""
+
+    refund_id: UUID
+    charge_id: UUID
+    subject_kind: str
+    subject_id: UUID
+    amount_fen: int
+
+    @property
+    def stream(self) -> UUID:
+        return self.subject_id
+
+
+class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
+    """WeChat could not pay a refund out (abnormal or closed): it stays owed, a person has to act."""
+
+    refund_id: UUID
+    charge_id: UUID
+    subject_kind: str
+    subject_id: UUID
+    amount_fen: int
+    stage: str
+
+    @property
+    def stream(self) -> UUID:
+        return self.subject_id

@@ -1,0 +1,98 @@
+"""What needs WeChat in the middle: prepay, sending a refund, asking about one, closing a charge."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from app.core.clock import utc_now
+from app.core.db import AsyncSession
+from app.core.ids import wire
+from app.core.runtime import Runtime
+from app.payments import charges, refunds
+from app.payments.errors import ChargeNotOpen
+from app.payments.schemas import Charge, ChargeStatus, PaymentView
+from app.wechat import ChargeAlreadyPaid, ChargeClosedAtWechat, Transaction, WechatPay
+
+REFUND_NOTIFY_PATH = "/v1/mall/refunds/notify"
+
+Record = Callable[[AsyncSession], Awaitable[None]]
+
+
+async def prepay(
+    runtime: Runtime, charge: Charge, *, description: str, notify_path: str
+) -> tuple[PaymentView, Record | None]:
+    """What the mini-program needs to pay an open charge, and what the next transaction is to record.
+
+    Repeatable: the same number with the same parameters answers a prepay id again. Raises ChargeNotOpen when it was
+    settled or closed meanwhile, UpstreamFailed when WeChat gives no clear answer.
+    """
+    if charge.status is not ChargeStatus.OPEN:
+        raise ChargeNotOpen
+    pay = runtime.door(WechatPay)
+    prepay_id, record = charge.prepay_id, None
+    if prepay_id is None or not charges.is_fresh(charge, utc_now()):
+        try:
+            prepay_id = await pay.prepay(
+                out_trade_no=wire("chg", charge.id),
+                description=description[:60],
+                amount_fen=charge.amount_fen,
+                payer_openid=charge.payer_openid,
+                appid=charge.appid,
+                expires_at=charge.expires_at,
+                notify_url=runtime.settings.public_url + notify_path,
+            )
+        except (ChargeAlreadyPaid, ChargeClosedAtWechat) as error:
+            raise ChargeNotOpen from error
+        kept = prepay_id
+
+        async def record(session: AsyncSession) -> None:
+            await charges.keep_prepay(session, charge.id, kept)
+
+    return _view(pay, charge, prepay_id), record
+
+
+def _view(pay: WechatPay, charge: Charge, prepay_id: str) -> PaymentView:
+    return PaymentView(
+        charge=charge.id, wechat_pay=pay.client_parameters(prepay_id, charge.appid), expires_at=charge.expires_at
+    )
+
+
+async def ask(runtime: Runtime, charge: Charge) -> Transaction | None:
+    """The paid transaction behind a charge, or None while WeChat has no money for it."""
+    transaction = await runtime.door(WechatPay).query(wire("chg", charge.id))
+    if transaction is None or transaction.state not in charges.PAID_STATES:
+        return None
+    return transaction
+
+
+async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | None:
+    """Make sure that no money can land any more; if it already has, answer the transaction to settle instead."""
+    paid = await ask(runtime, charge)
+    if paid is not None:
+        return paid
+    try:
+        await runtime.door(WechatPay).close(wire("chg", charge.id))
+    except ChargeAlreadyPaid:
+        return await ask(runtime, charge)
+    return None
+
+
+async def send_refund(runtime: Runtime, refund_id: UUID) -> None:
+    """Send a refund, or ask again about one, always under its own number. Raises UpstreamFailed to be run again."""
+    async with runtime.db.transaction() as session:
+        refund = await refunds.refund_to_send(session, refund_id)
+    if refund is None:
+        return
+    pay = runtime.door(WechatPay)
+    number = wire("rfd", refund_id)
+    status = await pay.query_refund(number) if refund["status"] == "processing" else None
+    if status is None:
+        status = await pay.refund(
+            out_refund_no=number,
+            out_trade_no=wire("chg", refund["charge_id"]),
+            refund_fen=refund["amount_fen"],
+            total_fen=refund["total_fen"],
+            reason=refund["reason"][:80],
+            notify_url=runtime.settings.public_url + REFUND_NOTIFY_PATH,
+        )
+    async with runtime.db.transaction() as session:
+        await refunds.settle_refund(session, status)

@@ -1,0 +1,120 @@
+"""Tables of stores. Split rules and performance entries are append-only by trigger."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Double, Index, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.core.tables import Table, fen, made_at, moment, text
+
+
+class OrganisationUnit(Table, table=True):
+    """Headquarters or a region. Code and path never change."""
+
+    __tablename__ = "stores_unit"
+    __table_args__ = (
+        CheckConstraint("kind IN ('hq', 'region')", name="kind"),
+        CheckConstraint("(kind = 'hq') = (parent_id IS NULL)", name="root"),
+        Index("stores_unit_headquarters_key", "kind", unique=True, postgresql_where=sql("kind = 'hq'")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    parent_id: UUID | None = Field(None, foreign_key="stores_unit.id", index=True)
+    kind: str = text()
+    code: str = text(unique=True)
+    name: str = text()
+    path: str = text(unique=True)
+    version: int = 1
+    made_at: datetime = made_at()
+
+
+class Store(Table, table=True):
+    """A shop; its stock place in the mall has the same UUID. Code and path never change."""
+
+    __tablename__ = "stores_store"
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'closed')", name="status"),
+        CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="where_on_earth"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    unit_id: UUID = Field(foreign_key="stores_unit.id", index=True)
+    code: str = text(unique=True)
+    name: str = text()
+    city: str = text(index=True)
+    address: str = text()
+    latitude: float = Field(sa_type=Double)
+    longitude: float = Field(sa_type=Double)
+    phone: str | None = text(default=None)
+    path: str = text(unique=True)
+    status: str = text()
+    version: int = 1
+    made_at: datetime = made_at()
+
+
+class Staff(Table, table=True):
+    """Somebody who works here. `scope_path` is the path of the store or unit; `customer_id` is the own account."""
+
+    __tablename__ = "stores_staff"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'left')", name="status"),
+        CheckConstraint("role IN ('guide', 'manager', 'region', 'hq')", name="role"),
+        CheckConstraint("(role IN ('guide', 'manager')) = (store_id IS NOT NULL)", name="posted_to_store"),
+        CheckConstraint("(role IN ('region', 'hq')) = (unit_id IS NOT NULL)", name="posted_to_unit"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    login: str = text(unique=True)
+    password_hash: str = text()
+    role: str = text()
+    unit_id: UUID | None = Field(None, foreign_key="stores_unit.id")
+    store_id: UUID | None = Field(None, foreign_key="stores_store.id", index=True)
+    scope_path: str = text(index=True)
+    name: str = text()
+    customer_id: UUID | None = Field(None, foreign_key="customers_customer.id", index=True)
+    status: str = text()
+    version: int = 1
+    made_at: datetime = made_at()
+
+
+class SplitRuleRow(Table, table=True):
+    """A version of the performance split; its parts sum to 10,000 by trigger. The newest before an order counts."""
+
+    __tablename__ = "stores_split_rule"
+
+    id: UUID = Field(primary_key=True)
+    parts: list[dict[str, object]] = Field(sa_type=JSONB)
+    valid_from: datetime = moment(
+        default=None, index=True, nullable=False, sa_column_kwargs={"server_default": sql("clock_timestamp()")}
+    )
+    made_by: UUID | None = Field(None, foreign_key="stores_staff.id")
+
+
+class Performance(Table, table=True):
+    """One party's part of one line's sale, or of one refund of it (below 0). `source_id` is the order or the refund."""
+
+    __tablename__ = "stores_performance"
+    __table_args__ = (
+        UniqueConstraint("line_id", "source_id", "role"),
+        CheckConstraint("kind IN ('sale', 'refund')", name="kind"),
+        CheckConstraint("role IN ('store', 'guide')", name="role"),
+        CheckConstraint("(role = 'guide') = (guide_id IS NOT NULL)", name="guide_of_guide"),
+        CheckConstraint("CASE kind WHEN 'sale' THEN amount_fen > 0 ELSE amount_fen < 0 END", name="sign"),
+        Index("stores_performance_scope_idx", "business_at", "scope_path"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    order_id: UUID = Field(index=True)
+    line_id: UUID
+    source_id: UUID
+    kind: str = text()
+    role: str = text()
+    store_id: UUID
+    guide_id: UUID | None = None
+    scope_path: str = text()
+    amount_fen: int = fen()
+    business_at: datetime = moment()
+    rule_id: UUID | None = Field(None, foreign_key="stores_split_rule.id")

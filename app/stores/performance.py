@@ -1,0 +1,156 @@
+"""Performance: entries written from the mall's facts, and what is read from them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.attribution import LineCredit
+from app.core import db
+from app.core.auth import Actor
+from app.core.db import AsyncSession
+from app.core.events import Recorded
+from app.core.ids import new_id, wire
+from app.mall import OrderPaid, RefundAgreed
+from app.stores.organisation import store_refs
+from app.stores.rules import SplitRule, period_range, reversal, rule_at, split
+from app.stores.schemas import By, EntryKind, PerformanceEntry, PerformanceItem, PerformanceView, SplitRole
+from app.stores.splits import rules_until
+
+Row = tuple[UUID, UUID, UUID, UUID, str, str, UUID, UUID | None, str, int, datetime, UUID | None]
+
+_INSERT = """
+INSERT INTO stores_performance
+    (id, order_id, line_id, source_id, kind, role, store_id, guide_id, scope_path, amount_fen, business_at, rule_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[],
+                     $9::text[], $10::bigint[], $11::timestamptz[], $12::uuid[])
+"""
+
+
+async def record(session: AsyncSession, batch: Sequence[Recorded[OrderPaid] | Recorded[RefundAgreed]]) -> None:
+    """Write the parts of every line that was paid or refunded. A fact that was recorded before breaks a UNIQUE."""
+    facts = [recorded.fact for recorded in batch]
+    rules = await rules_until(session, max(fact.placed_at for fact in facts))
+    stores = await store_refs(session, {line.credit.store_id for fact in facts for line in fact.lines})
+    rows: list[Row] = []
+    for fact in facts:
+        rule = rule_at(rules, fact.placed_at)
+        for row in _sale(fact, rule) if isinstance(fact, OrderPaid) else _refund(fact, rule):
+            # A credited store is one of ours; a place without a store keeps the path that the order was frozen with.
+            known = stores.get(row[6])
+            rows.append((*row[:8], known.scope_path if known else row[8], *row[9:]))
+    if rows:
+        await db.execute(session, _INSERT, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _sale(fact: OrderPaid, rule: SplitRule) -> Iterator[Row]:
+    for line in fact.lines:
+        parts = split(rule, line.goods_paid_fen, with_guide=line.credit.guide_id is not None)
+        yield from _rows(fact, line.credit, rule, parts, EntryKind.SALE, fact.order_id, fact.paid_at)
+
+
+def _refund(fact: RefundAgreed, rule: SplitRule) -> Iterator[Row]:
+    for line in fact.lines:
+        parts = reversal(
+            rule,
+            goods_paid_fen=line.goods_paid_fen,
+            refunded_before_fen=line.refunded_before_fen,
+            amount_fen=line.amount_fen,
+            with_guide=line.credit.guide_id is not None,
+        )
+        yield from _rows(fact, line.credit, rule, parts, EntryKind.REFUND, fact.refund_id, fact.agreed_at)
+
+
+def _rows(
+    fact: OrderPaid | RefundAgreed,
+    credit: LineCredit,
+    rule: SplitRule,
+    parts: dict[SplitRole, int],
+    kind: EntryKind,
+    source_id: UUID,
+    business_at: datetime,
+) -> Iterator[Row]:
+    for role, amount_fen in parts.items():
+        if amount_fen:
+            yield (
+                new_id(),
+                fact.order_id,
+                credit.line_id,
+                source_id,
+                kind.value,
+                role.value,
+                credit.store_id,
+                credit.guide_id if role is SplitRole.GUIDE else None,
+                fact.scope_path,
+                amount_fen,
+                business_at,
+                rule.id,
+            )
+
+
+async def performance_of(session: AsyncSession, order_id: UUID) -> list[PerformanceEntry]:
+    """Every entry of one order, sales first, by line."""
+    rows = await db.fetch(
+        session,
+        """SELECT line_id, source_id, kind, role, store_id, guide_id, amount_fen, business_at
+           FROM stores_performance WHERE order_id = $1 ORDER BY line_id, business_at, id""",
+        order_id,
+    )
+    return [
+        PerformanceEntry(
+            line_id=row["line_id"],
+            source_id=row["source_id"],
+            kind=EntryKind(row["kind"]),
+            role=SplitRole(row["role"]),
+            store_id=row["store_id"],
+            guide_id=row["guide_id"],
+            amount_fen=row["amount_fen"],
+            business_at=row["business_at"],
+        )
+        for row in rows
+    ]
+
+
+_SUMS = """
+coalesce(sum(p.amount_fen) FILTER (WHERE p.kind = 'sale'), 0)::bigint AS sales_fen,
+coalesce(-sum(p.amount_fen) FILTER (WHERE p.kind = 'refund'), 0)::bigint AS refunds_fen,
+sum(p.amount_fen)::bigint AS net_fen,
+count(DISTINCT p.order_id) FILTER (WHERE p.kind = 'sale') AS orders
+FROM stores_performance p
+"""
+
+_WITHIN = "p.business_at >= $1 AND p.business_at < $2 AND starts_with(p.scope_path, $3)"
+
+_RANKINGS = {
+    By.GUIDE: (
+        "stf",
+        f"""SELECT g.id, g.name, {_SUMS} JOIN stores_staff g ON g.id = p.guide_id
+            WHERE p.role = 'guide' AND {_WITHIN}
+            GROUP BY g.id ORDER BY net_fen DESC, g.id LIMIT $4""",
+    ),
+    By.STORE: (
+        "sto",
+        f"""SELECT s.id, s.name, {_SUMS} JOIN stores_store s ON s.id = p.store_id
+            WHERE p.role = 'store' AND {_WITHIN}
+            GROUP BY s.id ORDER BY net_fen DESC, s.id LIMIT $4""",
+    ),
+    By.REGION: (
+        "org",
+        f"""SELECT u.id, u.name, {_SUMS} JOIN stores_store s ON s.id = p.store_id JOIN stores_unit u ON u.id = s.unit_id
+            WHERE {_WITHIN}
+            GROUP BY u.id ORDER BY net_fen DESC, u.id LIMIT $4""",
+    ),
+}
+
+
+async def ranking(session: AsyncSession, actor: Actor, *, by: By, period: str, limit: int) -> PerformanceView:
+    """Who sold how much in a period, within scope, best first. Raises PeriodUnreadable."""
+    from_at, to_at = period_range(period)
+    prefix, sql = _RANKINGS[by]
+    rows = await db.fetch(session, sql, from_at, to_at, actor.scope_path, limit)
+    return PerformanceView(
+        by=by,
+        period=period,
+        from_at=from_at,
+        to_at=to_at,
+        items=[PerformanceItem(**{**dict(row), "id": wire(prefix, row["id"])}) for row in rows],
+    )

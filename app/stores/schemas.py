@@ -1,0 +1,276 @@
+"""Bodies, views and value types of stores."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, SecretStr, StringConstraints, model_validator
+
+from app.core.auth import Role
+from app.core.http import Body, View
+from app.core.http.schemas import At
+from app.core.ids import CustomerId, SplitRuleId, StaffId, StoreId, UnitId
+
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
+City = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NO_CONTROLS)]
+Street = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
+Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._@-]{3,64}$")]
+Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class UnitKind(StrEnum):
+    HQ = "hq"
+    REGION = "region"
+
+
+class StoreStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class StaffStatus(StrEnum):
+    ACTIVE = "active"
+    LEFT = "left"
+
+
+class SplitRole(StrEnum):
+    """Who gets a part of a line's performance."""
+
+    STORE = "store"
+    GUIDE = "guide"
+
+
+class EntryKind(StrEnum):
+    SALE = "sale"
+    REFUND = "refund"
+
+
+class By(StrEnum):
+    """Whose performance is ranked."""
+
+    GUIDE = "guide"
+    STORE = "store"
+    REGION = "region"
+
+
+class UnitCreate(Body):
+    """A region below headquarters or below another region. The code stays for ever: paths are made of it."""
+
+    parent: UnitId
+    code: Slug = Field(examples=["north"])
+    name: Name = Field(examples=["华北大区"])
+
+
+class UnitPut(Body):
+    """The name is all that can change."""
+
+    name: Name = Field(examples=["华北大区"])
+    version: Version
+
+
+class UnitView(View):
+    """A unit of the organisation."""
+
+    id: UnitId
+    parent: UnitId | None
+    kind: UnitKind
+    code: str
+    name: str
+    path: str = Field(examples=["/hq/north/"])
+    version: int
+
+
+class StoreFields(Body):
+    name: Name = Field(examples=["西湖店"])
+    city: City = Field(examples=["杭州市"])
+    address: Street = Field(examples=["西湖区文三路 100 号"])
+    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, examples=[30.2741])
+    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, examples=[120.1551])
+    phone: Phone | None = Field(None, examples=["0571-88886666"])
+
+
+class StoreCreate(StoreFields):
+    """A store of a unit. The code stays for ever: paths are made of it."""
+
+    unit: UnitId
+    code: Slug = Field(examples=["s001"])
+
+
+class StorePut(StoreFields):
+    """The whole store again. A closed one is not shown to customers; its history stays."""
+
+    status: StoreStatus
+    version: Version
+
+
+class StoreView(View):
+    """A store as staff see it."""
+
+    id: StoreId
+    unit: UnitId
+    code: str
+    name: str
+    city: str
+    address: str
+    latitude: float
+    longitude: float
+    phone: str | None
+    path: str = Field(examples=["/hq/north/s001/"])
+    status: StoreStatus
+    version: int
+
+
+class StoreCard(View):
+    """A store as customers see it. `distance_m` is null unless `near` was given."""
+
+    id: StoreId
+    name: str
+    city: str
+    address: str
+    latitude: float
+    longitude: float
+    phone: str | None
+    distance_m: int | None = Field(examples=[850])
+
+
+class MyStorePut(Body):
+    """The store that the customer chooses."""
+
+    store: StoreId
+
+
+class Post(Body):
+    """A role and where it is held: guides and managers in a store, regions and headquarters in a unit."""
+
+    role: Role
+    store: StoreId | None = None
+    unit: UnitId | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Post":
+        in_store = self.role in (Role.GUIDE, Role.MANAGER)
+        if in_store != (self.store is not None) or in_store == (self.unit is not None):
+            raise ValueError("guide and manager need store, region and hq need unit, and never both")
+        return self
+
+
+class StaffCreate(Post):
+    """Somebody new. `customer` is the own customer account, so that own purchases are recognised."""
+
+    login: Login = Field(examples=["li.lei"])
+    password: Password
+    name: Name = Field(examples=["李雷"])
+    customer: CustomerId | None = None
+
+
+class StaffPut(Post):
+    """The whole of it again. `status: left` ends all logins at once; a new `password` does too."""
+
+    name: Name = Field(examples=["李雷"])
+    customer: CustomerId | None = None
+    status: StaffStatus
+    password: Password | None = None
+    version: Version
+
+
+class StaffView(View):
+    """Somebody who works here."""
+
+    id: StaffId
+    login: str
+    role: Role
+    store: StoreId | None
+    unit: UnitId | None
+    scope_path: str
+    name: str
+    customer: CustomerId | None
+    status: StaffStatus
+    version: int
+
+
+class AdminSessionCreate(Body):
+    """A staff login."""
+
+    login: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=128)]
+
+
+class AdminSessionView(View):
+    """A login: `access_token` goes into `Authorization: Bearer`; refresh it at `POST /v1/session/refresh`."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    staff: StaffView
+
+
+class SplitPart(Body):
+    role: SplitRole
+    bps: int = Field(ge=0, le=10_000)
+
+
+class SplitRulePut(Body):
+    """How performance is split from now on: each role at most once, together 10,000."""
+
+    parts: tuple[SplitPart, ...] = Field(
+        min_length=1, max_length=2, examples=[[{"role": "store", "bps": 7000}, {"role": "guide", "bps": 3000}]]
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SplitRulePut":
+        if len({part.role for part in self.parts}) != len(self.parts):
+            raise ValueError("each role at most once")
+        if sum(part.bps for part in self.parts) != 10_000:
+            raise ValueError("parts must sum to 10000")
+        return self
+
+
+class SplitRuleView(View):
+    """A version of the split. It counts for orders placed from `valid_from` until the next version's."""
+
+    id: SplitRuleId
+    parts: tuple[SplitPart, ...]
+    valid_from: At
+    made_by: StaffId | None
+
+
+class PerformanceItem(View):
+    """One row of the ranking; `net_fen` = `sales_fen` − `refunds_fen`."""
+
+    id: str = Field(examples=["sto_01h455vb4pex5vsknk084sn02q"])
+    name: str
+    sales_fen: int
+    refunds_fen: int
+    net_fen: int
+    orders: int
+
+
+class PerformanceView(View):
+    """The ranking of one period, `[from_at, to_at)`, made of China days."""
+
+    by: By
+    period: str
+    from_at: At
+    to_at: At
+    items: list[PerformanceItem]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceEntry:
+    """A party's part of a sale (above 0) or of a refund (below 0) of one line."""
+
+    line_id: UUID
+    source_id: UUID
+    kind: EntryKind
+    role: SplitRole
+    store_id: UUID
+    guide_id: UUID | None
+    amount_fen: int
+    business_at: datetime

@@ -1,0 +1,54 @@
+"""The simulator as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from app.wechat.simulator import buyers, controls, pay
+from app.wechat.simulator.keys import SimulatorKeys
+from app.wechat.simulator.state import Simulator
+
+_DESCRIPTION = """
+A local stand-in for WeChat Pay (APIv3) and the mini-program's server API. It speaks the same wire protocols under
+`/v3`, `/sns`, `/cgi-bin` and `/wxa`; the addresses documented here are its own controls, for the one who plays the
+buyer, the bank or time itself. It keeps everything in memory: a restart forgets all charges and buyers.
+"""
+
+_TAGS = [
+    {"name": "buyers", "description": "People with an openid, and the codes their phone would give."},
+    {"name": "charges", "description": "Paying what the mall has opened."},
+    {"name": "refunds", "description": "What becomes of a refund."},
+    {"name": "time", "description": "Retries, expiry and codes follow a clock that can be moved forward."},
+    {"name": "observation", "description": "What went over the wire."},
+    {"name": "faults", "description": "Timeouts, errors and lost replies on order."},
+]
+
+
+def create_simulator(keys: SimulatorKeys, *, notify: httpx.AsyncClient | None = None) -> FastAPI:
+    """The application with a state of its own (`app.state.simulator`). `notify` posts the notifications, by default
+    over real sockets; the caller closes it.
+
+    The application's lifespan ends the timers and connections. Without it (as under a bare `httpx.ASGITransport`) call
+    `await app.state.simulator.close()`.
+    """
+    simulator = Simulator(keys, notify=notify)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await simulator.close()
+
+    app = FastAPI(
+        title="Siyu's WeChat simulator",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        routes=[*pay.ROUTES, *buyers.ROUTES],
+        lifespan=lifespan,
+    )
+    app.state.simulator = simulator
+    app.include_router(controls.router)
+    return app

@@ -1,0 +1,203 @@
+"""The ground every test stands on: real engines, a migrated database of its own, the whole app over ASGI.
+
+Without SIYU_DATABASE_URL and SIYU_REDIS_URL the embedded engines are started; with them the same suite runs on the
+servers that they name (the database user must be allowed to create databases).
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from app import schema
+from app.core import redis as redis_door
+from app.core.db import Database, asyncpg_url
+from app.core.embedded import engines
+from app.core.events import run_once, sequence_once
+from app.core.events.consumers import register
+from app.core.http.limits import Limiter
+from app.core.jobs import JobRunner
+from app.core.redis import Redis
+from app.core.runtime import Runtime
+from app.core.settings import Settings
+from app.main import create_app
+from app.rooms import CONSUMERS, CRONS, JOBS
+from app.wechat import MiniProgram, WechatPay
+from app.wechat.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
+
+Drain = Callable[[], Awaitable[int]]
+
+
+@pytest.fixture(scope="session")
+def simulator_keys(tmp_path_factory: pytest.TempPathFactory) -> SimulatorKeys:
+    return load_or_make(tmp_path_factory.mktemp("simulator"))
+
+
+@pytest.fixture(scope="session")
+def engine_settings(simulator_keys: SimulatorKeys) -> Iterator[Settings]:
+    """Settings that name running engines and the simulator's WeChat."""
+    with tempfile.TemporaryDirectory(prefix="siyu-test-", ignore_cleanup_errors=True) as folder:
+        base = Settings(
+            environment="test",
+            data_dir=Path(folder),
+            database_url=os.environ.get("SIYU_DATABASE_URL"),
+            redis_url=os.environ.get("SIYU_REDIS_URL"),
+            log_level="ERROR",
+            rate_limits=False,
+            _env_file=None,
+        )
+        with engines(base) as running:
+            yield settings_for(running, simulator_keys, "http://simulator")
+
+
+@asynccontextmanager
+async def _maintenance(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(asyncpg_url(str(url)))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _named(settings: Settings, database: str) -> Settings:
+    assert settings.database_url
+    url = make_url(settings.database_url).set(database=database).render_as_string(hide_password=False)
+    return settings.model_copy(update={"database_url": url})
+
+
+@pytest.fixture(scope="session")
+async def template(engine_settings: Settings) -> AsyncIterator[str]:
+    """A migrated database that each test's own is cloned from."""
+    name = f"siyu_template_{uuid4().hex[:10]}"
+    assert engine_settings.database_url
+    async with _maintenance(engine_settings.database_url) as admin:
+        await admin.execute(f"CREATE DATABASE {name}")
+    database = Database(_named(engine_settings, name), connections=1)
+    await schema.upgrade(database)
+    async with database.transaction() as session:
+        await register(session, CONSUMERS)
+    await database.close()
+    yield name
+    async with _maintenance(engine_settings.database_url) as admin:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def settings(engine_settings: Settings, template: str) -> AsyncIterator[Settings]:
+    """Settings of this test: a database of its own."""
+    name = f"siyu_test_{uuid4().hex[:10]}"
+    assert engine_settings.database_url
+    async with _maintenance(engine_settings.database_url) as admin:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield _named(engine_settings, name)
+    async with _maintenance(engine_settings.database_url) as admin:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings, connections=20)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    cache = redis_door.connect(settings)
+    await cache.flushdb()
+    yield cache
+    await cache.aclose()
+
+
+class Stage:
+    """The app, its WeChat and a phone's client, wired together in one process."""
+
+    def __init__(self, keys: SimulatorKeys) -> None:
+        self._keys = keys
+        self.simulator_app = create_simulator(keys, notify=httpx.AsyncClient(transport=_Late(self)))
+        self.simulator = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.simulator_app), base_url="http://simulator"
+        )
+        self.api: httpx.AsyncClient | None = None
+        self.api_transport: httpx.ASGITransport | None = None
+
+
+class _Late(httpx.AsyncBaseTransport):
+    """WeChat's way to our callback address, known only once the app is up."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert self._stage.api_transport is not None, "a notification came while no app was up"
+        return await self._stage.api_transport.handle_async_request(request)
+
+
+@pytest.fixture
+async def stage(simulator_keys: SimulatorKeys) -> AsyncIterator[Stage]:
+    built = Stage(simulator_keys)
+    yield built
+    await built.simulator.aclose()
+
+
+@pytest.fixture
+async def simulator(stage: Stage) -> httpx.AsyncClient:
+    """The simulator's controls, such as `POST /simulator/buyers`."""
+    return stage.simulator
+
+
+@pytest.fixture
+async def runtime(settings: Settings, db: Database, redis: Redis, stage: Stage) -> AsyncIterator[Runtime]:
+    transport = httpx.ASGITransport(app=stage.simulator_app)
+    pay = WechatPay.open(settings, transport=transport)
+    mini_program = MiniProgram.open(settings, transport=transport)
+    yield Runtime(settings, db, redis, pay, mini_program)
+    await mini_program.close_client()
+    await pay.close_client()
+
+
+@pytest.fixture
+async def api(settings: Settings, runtime: Runtime, stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole API over ASGI."""
+    app = create_app(settings)
+    app.state.runtime = runtime
+    app.state.limiter = Limiter(runtime)
+    stage.api_transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=stage.api_transport, base_url="http://api", timeout=30) as client:
+        stage.api = client
+        yield client
+
+
+@pytest.fixture
+async def drain(runtime: Runtime) -> Drain:
+    """Number and consume everything published so far; how many events were numbered."""
+
+    async def run() -> int:
+        numbered = 0
+        while True:
+            async with runtime.db.transaction() as session:
+                moved = await sequence_once(session)
+            numbered += moved
+            consumed = sum([await run_once(runtime, consumer) for consumer in CONSUMERS])
+            if moved == 0 and consumed == 0:
+                return numbered
+
+    return run
+
+
+@pytest.fixture
+async def run_jobs(runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    """Run every job that is due, then return."""
+
+    async def run() -> None:
+        await asyncio.wait_for(JobRunner(runtime, JOBS, CRONS).drain(), 60)
+
+    return run
