@@ -3,4 +3,7 @@
 import app.attribution.models
 import app.core.models
 import app.customers.models
-import app.ledger.models  # noqa: F401
+import app.ledger.models
+import app.live.models
+import app.mall.models
+import app.payments.models  # noqa: F401

@@ -122,12 +122,22 @@ class Stage:
 
     def __init__(self, keys: SimulatorKeys) -> None:
         self._keys = keys
-        self.simulator_app = create_simulator(keys, notify=httpx.AsyncClient(transport=_Late(self)))
+        self._notify = httpx.AsyncClient(transport=_Late(self))
+        self.simulator_app = create_simulator(keys, notify=self._notify)
         self.simulator = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.simulator_app), base_url="http://simulator"
         )
         self.api: httpx.AsyncClient | None = None
         self.api_transport: httpx.ASGITransport | None = None
+
+    async def deliver(self) -> None:
+        """Return once every notification that is due has been delivered, and what it caused."""
+        (await self.simulator.post("/simulator/clock", json={"advance_s": 0})).raise_for_status()
+
+    async def close(self) -> None:
+        await self.simulator_app.state.simulator.close()
+        await self.simulator.aclose()
+        await self._notify.aclose()
 
 
 class _Late(httpx.AsyncBaseTransport):
@@ -145,7 +155,7 @@ class _Late(httpx.AsyncBaseTransport):
 async def stage(simulator_keys: SimulatorKeys) -> AsyncIterator[Stage]:
     built = Stage(simulator_keys)
     yield built
-    await built.simulator.aclose()
+    await built.close()
 
 
 @pytest.fixture
@@ -201,3 +211,6 @@ async def run_jobs(runtime: Runtime) -> Callable[[], Awaitable[None]]:
         await asyncio.wait_for(JobRunner(runtime, JOBS, CRONS).drain(), 60)
 
     return run
+
+
+from tests.shop import shop  # noqa: E402, F401  a fixture that stands on the ones above

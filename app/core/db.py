@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import msgspec
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
@@ -58,6 +59,7 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=False,
             pool_recycle=1800,
+            json_deserializer=msgspec.json.decode,
             connect_args={
                 "server_settings": {
                     "application_name": name,
@@ -146,7 +148,7 @@ async def _borrow(session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]"
 
 
 async def fetch(session: AsyncSession, sql: str, *args: Any) -> list[asyncpg.Record]:
-    """All rows of hand-written SQL, run inside the session's transaction."""
+    """All rows of hand-written SQL, run inside the session's transaction. JSONB goes in as text and comes out decoded."""
     connection = await _borrow(session)
     try:
         return await connection.fetch(sql, *args)

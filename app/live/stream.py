@@ -168,7 +168,7 @@ async def position(redis: Redis, room_id: UUID) -> Position:
     return await publish(redis, room_id)
 
 
-def entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
+def entries(raw: Any) -> list[Entry]:
     """Redis's reply to XRANGE or XREAD for one stream."""
     return [Entry(int(key.partition(b"-")[0]), fields[b"e"].decode(), fields[b"v"]) for key, fields in raw]
 
@@ -206,6 +206,6 @@ async def beat(redis: Redis, room_id: UUID, gateway: str, *, viewers: int, likes
 async def counts(redis: Redis, room_id: UUID) -> Counts:
     """The room's numbers as the gateways have them; zeros when nobody counted yet."""
     names = ("viewers", "peak", "likes", "chats")
-    values = await redis.hmget(_key(room_id, "counts"), names)  # type: ignore[arg-type, misc]  # redis-py's unions
+    values = await redis.hmget(_key(room_id, "counts"), list(names))
     viewers, peak, likes, chats = (int(value or 0) for value in values)
     return Counts(viewers, peak, likes, chats)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app import customers, ledger, payments
+from app import customers, ledger, mall, payments
 from app.core import db
 from app.core.db import AsyncSession
 from app.core.errors import NotFound
@@ -21,8 +21,9 @@ from app.live.schemas import RoomStatus, TipCreate, TipStatus
 from app.payments import Charge, Outcome
 from app.wechat import Transaction
 
-BOOK = "brand"
-_TIP = "id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at, expires_at"
+_TIP = (
+    "id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at, expires_at"
+)
 
 
 async def place(
@@ -45,7 +46,7 @@ async def place(
         room["host_id"],
         room["store_id"],
         customer_id,
-        BOOK,
+        mall.BRAND_BOOK,
         asked.amount_fen,
         asked.message,
         charge_id,
@@ -57,7 +58,7 @@ async def place(
         charge_id=charge_id,
         subject_kind=payments.SubjectKind.TIP,
         subject_id=tip_id,
-        book=BOOK,
+        book=mall.BRAND_BOOK,
         payer_openid=await customers.openid_of(session, customer_id, settings.wechat_appid),
         amount_fen=asked.amount_fen,
         ttl_s=settings.tip_ttl_s,

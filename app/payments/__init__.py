@@ -9,8 +9,10 @@ transaction. Refunds are asked for by `request_refund` and sent by a job under a
 from app.payments.charges import (
     PAID_STATES,
     charge_of,
+    charges_to_ask,
     close_charge,
     find_charge,
+    fits,
     latest_charge,
     open_charge,
     open_charges,
@@ -19,7 +21,7 @@ from app.payments.charges import (
 )
 from app.payments.errors import ChargeNotOpen, PaymentMismatch, RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
-from app.payments.flows import ask, close_at_wechat, prepay
+from app.payments.flows import Record, ask, close_at_wechat, prepay
 from app.payments.refunds import request_refund, settle_refund
 from app.payments.schemas import Charge, ChargeStatus, Outcome, PaymentView, SubjectKind
 
@@ -31,15 +33,18 @@ __all__ = [
     "Outcome",
     "PaymentMismatch",
     "PaymentView",
+    "Record",
     "RefundExceedsPaid",
     "RefundStuck",
     "RefundSucceeded",
     "SubjectKind",
     "ask",
     "charge_of",
+    "charges_to_ask",
     "close_at_wechat",
     "close_charge",
     "find_charge",
+    "fits",
     "latest_charge",
     "open_charge",
     "open_charges",

@@ -87,6 +87,17 @@ async def open_charges(session: AsyncSession, subject_id: UUID) -> list[Charge]:
     return [_charge(row) for row in rows]
 
 
+async def charges_to_ask(session: AsyncSession, subject_id: UUID) -> list[Charge]:
+    """Charges of a subject that could have been paid without our knowing, newest first, at most 5."""
+    rows = await db.fetch(
+        session,
+        f"""SELECT {_COLUMNS} FROM payments_charge
+            WHERE subject_id = $1 AND status <> 'settled' ORDER BY id DESC LIMIT 5""",  # noqa: S608  a constant
+        subject_id,
+    )
+    return [_charge(row) for row in rows]
+
+
 async def charge_of(session: AsyncSession, transaction: Transaction) -> Charge | None:
     """The charge that a transaction's `out_trade_no` names."""
     try:
@@ -151,6 +162,11 @@ async def settle(
         ),
     )
     return Outcome.SETTLED
+
+
+def fits(charge: Charge, transaction: Transaction) -> bool:
+    """Whether a paid transaction is the charge's in amount, currency, merchant, app, payer and number."""
+    return _fault(charge, transaction) is None
 
 
 def _fault(charge: Charge, transaction: Transaction) -> str | None:

@@ -64,5 +64,5 @@ async def publish_many(session: AsyncSession, facts: Sequence[Fact]) -> None:
 
 def decode(kinds: dict[str, type[Fact]], row: Any) -> Recorded[Fact]:
     """A row of `event` as the fact it holds. Raises msgspec.ValidationError when it no longer fits its class."""
-    fact = msgspec.json.decode(row["payload"], type=kinds[row["type"]])
+    fact = msgspec.convert(row["payload"], kinds[row["type"]])
     return Recorded(seq=row["seq"], published_at=row["published_at"], fact=fact)

@@ -89,19 +89,19 @@ async def _catch_up(redis: Redis, hub: Hub, viewer: Viewer) -> bool:
             continue
         missed = hub.missed(viewer.seq)
         if missed is not None:
-            _write(hub, viewer, missed)
+            _write(viewer, missed)
             hub.join(viewer)
             return True
         entries = await stream.after(redis, hub.room_id, viewer.seq, limit=FRAME_EVENTS)
         if not entries or entries[0].seq != viewer.seq + 1 or entries[0].epoch != viewer.epoch:
             return False
-        _write(hub, viewer, [entry.event for entry in entries])
+        _write(viewer, [entry.event for entry in entries])
         if not await viewer.drained(SLOW_S) and viewer.open:
             raise TooSlow
     return False
 
 
-def _write(hub: Hub, viewer: Viewer, events: list[bytes]) -> None:
+def _write(viewer: Viewer, events: list[bytes]) -> None:
     for at in range(0, len(events), FRAME_EVENTS):
         part = events[at : at + FRAME_EVENTS]
         viewer.write(wire.text(frames.numbered(viewer.epoch, viewer.seq + 1, part)))

@@ -105,8 +105,9 @@ class Gateway:
         await self._snapshots.close()
         await self._redis.aclose()
 
-    async def _admit(self, connection: Socket, request: Request) -> Response | None:
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Before the upgrade: health and metrics, else origin and ticket. A refusal is an HTTP problem."""
+        assert isinstance(connection, Socket)
         path, _, query = request.path.partition("?")
         if path == "/health/live":
             return _response(200, b'{"status":"ok"}', "application/json")

@@ -1,6 +1,5 @@
 """Categories, products and SKUs: kept by headquarters, shown to customers with a place's prices and stock."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -207,9 +206,9 @@ def _card(row: asyncpg.Record) -> ProductCard:
         id=row["id"],
         title=row["title"],
         description=row["description"],
-        pictures=json.loads(row["pictures"]),
+        pictures=row["pictures"],
         category=row["category_id"],
         from_fen=row["from_fen"],
-        skus=[SkuOffer(**{**sku, "id": UUID(sku["id"])}) for sku in json.loads(row["skus"])],
+        skus=[SkuOffer(**{**sku, "id": UUID(sku["id"])}) for sku in row["skus"]],
         share=ShareTarget(path=f"/pages/product?id={wire('prd', row['id'])}", scene=None),
     )

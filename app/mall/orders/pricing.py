@@ -1,6 +1,5 @@
 """The price of what somebody wants to buy: the same code for the quote and for checkout."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -60,7 +59,7 @@ async def price(session: AsyncSession, asked: QuoteCreate) -> Priced:
                 product_id=row["product_id"],
                 title=row["title"],
                 sku_title=row["sku_title"],
-                picture=None if row["picture"] is None else json.loads(row["picture"]),
+                picture=row["picture"],
                 quantity=line.quantity,
                 list_fen=row["list_fen"],
                 available=row["available"],

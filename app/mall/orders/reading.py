@@ -1,6 +1,5 @@
 """Orders as their readers see them; the reader's scope is part of every query."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -123,14 +122,14 @@ def _view(row: asyncpg.Record, credited: attribution.LineCredit | None) -> Order
         awaiting=_awaiting(status),
         actions=_actions(status),
         store=StoreLabel(id=row["place_id"], name=row["place_name"]),
-        lines=[_line(line) for line in json.loads(row["lines"])],
+        lines=[_line(line) for line in row["lines"]],
         goods_fen=row["goods_fen"],
         freight_fen=row["freight_fen"],
         discount_fen=row["discount_fen"],
         payable_fen=row["payable_fen"],
         paid_fen=row["paid_fen"],
         refunded_fen=row["refunded_fen"],
-        fulfilment=json.loads(row["fulfilment"]),
+        fulfilment=row["fulfilment"],
         attribution=_attribution(credited),
         remark=row["remark"],
         placed_at=row["placed_at"],

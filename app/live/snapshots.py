@@ -1,0 +1,117 @@
+"""The snapshot of a room: `{epoch, seq}` from Redis first, rows second, so that no event falls between the two."""
+
+import asyncio
+import time
+from contextvars import Context
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+
+from app.core import db
+from app.core.db import AsyncSession
+from app.core.runtime import Runtime
+from app.live import frames, rooms, shelf, stream
+from app.live.schemas import ChatMessage, RoomCounters, RoomSnapshot
+from app.live.stream import Counts, Position
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = 50
+_FRESH_S = 1.0
+_LOOK_BACK = 200
+_CHAT = frames.type_prefix(frames.ChatSaid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    position: Position | None
+    counts: Counts
+    messages: list[ChatMessage]
+
+
+async def take(runtime: Runtime, room_id: UUID) -> RoomSnapshot:
+    """Read the room now, without `me`. Raises NotFound. Without Redis the live parts are empty, the rest is there."""
+    live = await _read_live(runtime, room_id)
+    async with runtime.db.transaction() as session:
+        return await _compose(session, room_id, live)
+
+
+async def _read_live(runtime: Runtime, room_id: UUID) -> _Live:
+    try:
+        position = await stream.position(runtime.redis, room_id)
+        counts = await stream.counts(runtime.redis, room_id)
+        entries = await stream.newest(runtime.redis, room_id, until=position.seq, limit=_LOOK_BACK)
+    except (RedisError, OSError) as error:
+        log.warning("snapshot_without_live_parts", error=repr(error))
+        return _Live(None, Counts(0, 0, 0, 0), [])
+    messages = []
+    for entry in entries:
+        if entry.event.startswith(_CHAT):
+            said = msgspec.json.decode(entry.event, type=frames.ChatSaid)
+            messages.append(
+                ChatMessage(
+                    seq=entry.seq, id=said.id, customer=said.customer, name=said.name, text=said.text, at=said.at
+                )
+            )
+    return _Live(position, counts, messages[-MESSAGES:])
+
+
+async def _compose(session: AsyncSession, room_id: UUID, live: _Live) -> RoomSnapshot:
+    row = await rooms.find(session, room_id)
+    card = await rooms.card(session, row)
+    shelved = await db.fetch(
+        session, "SELECT product_id FROM live_shelf WHERE room_id = $1 ORDER BY position, product_id LIMIT 100", room_id
+    )
+    order = [item["product_id"] for item in shelved]
+    items = await shelf.items(session, place_id=row["store_id"], product_ids=order)
+    return RoomSnapshot(
+        id=room_id,
+        epoch=live.position.epoch if live.position else None,
+        seq=live.position.seq if live.position else None,
+        title=card.title,
+        status=card.status,
+        kind=card.kind,
+        host=card.host,
+        store=card.store,
+        play=None,
+        pinned=items.get(row["pinned_product_id"]),
+        shelf=[items[product_id] for product_id in order if product_id in items],
+        counters=RoomCounters(viewers=live.counts.viewers, likes=live.counts.likes),
+        messages=live.messages,
+        me=None,
+        starts_at=card.starts_at,
+        started_at=card.started_at,
+        server_now=await db.fetchval(session, "SELECT clock_timestamp()"),
+    )
+
+
+class SnapshotCache:
+    """One process's snapshots: one read per room at a time, its answer good for a second."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._taken: dict[UUID, tuple[float, RoomSnapshot]] = {}
+        self._flights: dict[UUID, asyncio.Task[RoomSnapshot]] = {}
+
+    async def of(self, room_id: UUID) -> RoomSnapshot:
+        """The room as it was within the last second. Raises NotFound."""
+        known = self._taken.get(room_id)
+        if known is not None and time.monotonic() - known[0] < _FRESH_S:
+            return known[1]
+        flight = self._flights.get(room_id)
+        if flight is None:
+            # A context of its own: the flight outlives the request that began it.
+            flight = self._flights[room_id] = asyncio.create_task(self._take(room_id), context=Context())
+            flight.add_done_callback(lambda _: self._flights.pop(room_id, None))
+        # One caller who goes away must not take the answer from the others.
+        return await asyncio.shield(flight)
+
+    async def _take(self, room_id: UUID) -> RoomSnapshot:
+        began = time.monotonic()
+        snapshot = await take(self._runtime, room_id)
+        self._taken = {room: kept for room, kept in self._taken.items() if began - kept[0] < _FRESH_S}
+        self._taken[room_id] = (began, snapshot)
+        return snapshot
