@@ -3,7 +3,9 @@
 import app.attribution.models
 import app.core.models
 import app.customers.models
+import app.distribution.models
 import app.ledger.models
 import app.live.models
 import app.mall.models
-import app.payments.models  # noqa: F401
+import app.payments.models
+import app.stores.models  # noqa: F401

@@ -1,0 +1,22 @@
+"""Distribution: distributors, the terms they sell on, and the commission that each sale holds for them.
+
+A customer applies, headquarters decides; an approved distributor is a promoter in attribution. A commission is a share of
+a line's goods paid at the rate of the terms that were valid when the order was placed; at most two levels of a line earn
+(the credited distributor and his frozen upline), by the database's own constraint, and nobody earns from recruiting.
+A consumer of the mall's facts holds commissions and takes them back with refunds, cumulatively, with the same money in
+the ledger, so any series of part refunds ends exact.
+"""
+
+from app.distribution.commissions import EarnedCommission, earned_on
+from app.distribution.distributors import distributor_names
+from app.distribution.events import CommissionClawedBack, CommissionHeld
+from app.distribution.schemas import CommissionStatus
+
+__all__ = [
+    "CommissionClawedBack",
+    "CommissionHeld",
+    "CommissionStatus",
+    "EarnedCommission",
+    "distributor_names",
+    "earned_on",
+]

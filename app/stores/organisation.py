@@ -16,7 +16,7 @@ from app.core.http import Page
 from app.core.http.pages import Paging
 from app.core.ids import new_id
 from app.stores.errors import OrganisationCodeTaken
-from app.stores.schemas import StoreCard, StoreCreate, StorePut, StoreView, UnitCreate, UnitPut, UnitView
+from app.stores.schemas import StoreCard, StoreCreate, StorePut, StoreStatus, StoreView, UnitCreate, UnitPut, UnitView
 
 HEADQUARTERS_CODE = "hq"
 HEADQUARTERS_PATH = "/hq/"
@@ -188,7 +188,7 @@ async def list_stores(session: AsyncSession, actor: Actor, paging: Paging) -> Pa
 
 
 async def change_store(session: AsyncSession, actor: Actor, store_id: UUID, body: StorePut) -> None:
-    """Replace what may change. Raises NotFound, VersionConflict."""
+    """Replace what may change; a closed store sells nothing. Raises NotFound, VersionConflict."""
     changed = await db.execute(
         session,
         """UPDATE stores_store
@@ -208,6 +208,7 @@ async def change_store(session: AsyncSession, actor: Actor, store_id: UUID, body
     )
     if not changed:
         raise VersionConflict(version=(await get_store(session, actor, store_id)).version)
+    await mall.update_place(session, store_id, name=body.name, is_open=body.status is StoreStatus.OPEN)
 
 
 def _card(row: asyncpg.Record, distance_m: int | None = None) -> StoreCard:

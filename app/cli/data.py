@@ -1,0 +1,123 @@
+"""Commands that do one thing to the data and end: migrate, seed, audit, the first login, the demonstration."""
+
+import asyncio
+import json as json_format
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from app import schema, stores
+from app.auditor import run_audit
+from app.core.db import Database
+from app.core.settings import Settings
+from app.demo import brand, play
+from app.development import prepared
+
+console = Console(stderr=True)
+out = Console()
+T = TypeVar("T")
+
+staff = typer.Typer(help="Staff logins.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for command in (migrate, seed, audit, demo):
+        app.command()(command)
+    staff.command(name="create")(create_staff)
+    app.add_typer(staff, name="staff")
+
+
+def _with_database(act: Callable[[Settings, Database], Awaitable[T]]) -> T:
+    async def run(settings: Settings) -> T:
+        database = Database(settings, connections=2, name="siyu-cli")
+        try:
+            return await act(settings, database)
+        finally:
+            await database.close()
+
+    with prepared(Settings()) as settings:
+        return asyncio.run(run(settings))
+
+
+def migrate(check: Annotated[bool, typer.Option(help="Only say whether models and migrations agree.")] = False) -> None:
+    """Bring the database's schema up to date."""
+
+    async def act(_: Settings, database: Database) -> None:
+        await schema.upgrade(database)
+        if check:
+            differences = await schema.drift(database)
+            for difference in differences:
+                console.print(difference)
+            if differences:
+                raise typer.Exit(1)
+        console.print(f"schema at {await schema.current(database)}")
+
+    _with_database(act)
+
+
+def seed() -> None:
+    """A small brand to develop on: two regions, stores, guides, products, stock. Does nothing when there is one."""
+
+    async def act(settings: Settings, database: Database) -> dict[str, str]:
+        await schema.upgrade(database)
+        return await ensure_seeded(settings)
+
+    for login, password in _with_database(act).items():
+        out.print(f"{login} / {password}")
+
+
+async def ensure_seeded(settings: Settings) -> dict[str, str]:
+    """Seed an empty database; the staff logins and passwords that it has either way."""
+    return await brand.seed(settings)
+
+
+def create_staff(
+    login: Annotated[str, typer.Option(prompt=True, help="What to log in with.")],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="8 or more.")],
+    name: Annotated[str, typer.Option(help="Shown to colleagues.")] = "总部",
+) -> None:
+    """The first headquarters login; everybody else is made through the API."""
+
+    async def act(_: Settings, database: Database) -> None:
+        async with database.transaction() as session:
+            await stores.create_first_headquarters(session, login=login, password=password, name=name)
+
+    _with_database(act)
+    console.print(f"headquarters login {login} is ready")
+
+
+def audit(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Check that everything balances; exits 1 when something does not."""
+
+    async def act(_: Settings, database: Database) -> dict[str, list[str]]:
+        return await run_audit(database)
+
+    breaches = _with_database(act)
+    if json:
+        typer.echo(json_format.dumps(breaches, ensure_ascii=False, indent=2))
+    else:
+        for room, found in breaches.items():
+            out.print(f"{room:14}{'balanced' if not found else ''}")
+            for breach in found:
+                out.print(f"  [red]{breach}[/red]")
+    if any(breaches.values()):
+        raise typer.Exit(1)
+
+
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
+    viewers: Annotated[int, typer.Option(min=1, max=5_000)] = 200,
+    buyers: Annotated[int, typer.Option(min=1, max=1_000)] = 60,
+    tips: Annotated[int, typer.Option(min=0, max=1_000)] = 20,
+) -> None:
+    """Play the first sale on a fresh brand with real processes and clients; exits 1 when anything does not add up."""
+    receipt = play.run(viewers=viewers, buyers=buyers, tips=tips, quiet=json)
+    if json:
+        typer.echo(json_format.dumps(receipt.as_json(), ensure_ascii=False, indent=2))
+    else:
+        receipt.print(out)
+    if not receipt.adds_up:
+        raise typer.Exit(1)

@@ -1,0 +1,131 @@
+"""Commands that run until SIGTERM: the API, the worker, the live gateway, the simulator, and all of them at once."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import typer
+import uvicorn
+import uvloop
+from rich.console import Console
+
+from app import schema, stack, worker
+from app.cli.data import ensure_seeded
+from app.core import telemetry
+from app.core.db import Database
+from app.core.settings import Settings
+from app.development import prepared
+from app.live import gateway
+from app.wechat.simulator import load_or_make
+from app.wechat.simulator import serve as serve_simulator
+
+console = Console(stderr=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for command in (serve, work, live, simulator, dev):
+        app.command(name={"work": "worker"}.get(command.__name__, command.__name__))(command)
+
+
+def _until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run on uvloop; SIGTERM and Ctrl-C set the event, and the process ends when `run` has drained."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run(stop)
+
+    uvloop.run(main())
+
+
+def serve() -> None:
+    """The HTTP API (SIYU_API_WORKERS processes)."""
+    settings = Settings()
+    with prepared(settings) as complete:
+        # Child processes of uvicorn build their app from the environment.
+        os.environ["SIYU_DATABASE_URL"] = complete.database_url or ""
+        os.environ["SIYU_REDIS_URL"] = complete.redis_url or ""
+        uvicorn.run(
+            "app.cli.factory:build",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.api_workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=2048,
+            timeout_graceful_shutdown=20,
+        )
+
+
+def work() -> None:
+    """The sequencer, the consumers of the event log, jobs and timers. Run as many as you like."""
+    with prepared(Settings()) as settings:
+        _until_signalled(lambda stop: worker.run(settings, stop))
+
+
+def live() -> None:
+    """The live gateway: WebSockets of the rooms. Run one per core."""
+    with prepared(Settings()) as settings:
+        telemetry.configure(settings)
+        _until_signalled(lambda stop: gateway.serve(settings, stop))
+
+
+def simulator() -> None:
+    """A local WeChat for development: pay, refund and log in without a merchant account."""
+    settings = Settings()
+    if settings.environment == "production":
+        raise typer.BadParameter("the simulator is never run in production")
+    keys = load_or_make(settings.data_dir.resolve() / "simulator")
+
+    async def run(stop: asyncio.Event) -> None:
+        serving = asyncio.create_task(
+            serve_simulator(
+                keys, port=settings.simulator_port, ready=lambda url: console.print(f"WeChat simulator on {url}")
+            )
+        )
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    _until_signalled(run)
+
+
+def dev() -> None:
+    """Everything at once on the embedded engines, with simulator and seed data. Ctrl-C stops it."""
+    with prepared(Settings()) as settings:
+        telemetry.configure(settings)
+
+        async def run(stop: asyncio.Event) -> None:
+            database = Database(settings, connections=2, name="siyu-dev")
+            await schema.upgrade(database)
+            await database.close()
+            logins = await ensure_seeded(settings)
+            whole = stack.Stack(settings, {})
+            try:
+                await whole.start()
+                _greet(settings, logins)
+                await whole.watch(stop)
+            finally:
+                console.print("draining …")
+                await whole.stop()
+
+        _until_signalled(run)
+
+
+def _greet(settings: Settings, logins: dict[str, str]) -> None:
+    console.print(f"\n[bold]Siyu runs.[/bold]  API {settings.public_url}  (reference at /docs)")
+    console.print(f"live sockets {settings.live_url}  ·  WeChat simulator {settings.wechat_pay_base}/docs")
+    for login, password in logins.items():
+        console.print(f"staff login  {login} / {password}")
+    console.print("Ctrl-C stops everything.\n")

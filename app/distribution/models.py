@@ -1,0 +1,126 @@
+"""Tables of distribution. Terms and claw-backs are append-only by trigger; a third payee of a line is impossible."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlmodel import Field
+
+from app.core.tables import Table, fen, made_at, moment, text
+
+
+class Application(Table, table=True):
+    """A customer's wish to become a distributor; one open at a time."""
+
+    __tablename__ = "distribution_application"
+    __table_args__ = (
+        CheckConstraint("status IN ('applied', 'approved', 'refused')", name="status"),
+        CheckConstraint("(status = 'applied') = (decided_at IS NULL)", name="decided"),
+        Index(
+            "distribution_application_open_key",
+            "customer_id",
+            unique=True,
+            postgresql_where=sql("status = 'applied'"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    customer_id: UUID = Field(foreign_key="customers_customer.id", index=True)
+    inviter_id: UUID | None = Field(None, foreign_key="distribution_distributor.id")
+    name: str | None = text(default=None)
+    status: str = text()
+    reason: str | None = text(default=None)
+    decided_by: UUID | None = None
+    made_at: datetime = made_at()
+    decided_at: datetime | None = moment(default=None)
+
+
+class Distributor(Table, table=True):
+    """A customer who sells. The upline is the distributor who brought him; it never changes."""
+
+    __tablename__ = "distribution_distributor"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'suspended')", name="status"),
+        CheckConstraint("upline_id <> id", name="upline_is_another"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    customer_id: UUID = Field(foreign_key="customers_customer.id", unique=True)
+    upline_id: UUID | None = Field(None, foreign_key="distribution_distributor.id", index=True)
+    status: str = text()
+    joined_at: datetime = made_at()
+
+
+class TermsRow(Table, table=True):
+    """A version of the terms; the newest before an order counts for it."""
+
+    __tablename__ = "distribution_terms"
+    __table_args__ = (
+        CheckConstraint("level1_bps BETWEEN 0 AND 5000", name="level1"),
+        CheckConstraint("level2_bps BETWEEN 0 AND 5000", name="level2"),
+        CheckConstraint("hold_s >= 0", name="hold"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    level1_bps: int
+    level2_bps: int = 0
+    hold_s: int
+    valid_from: datetime = moment(
+        default=None, index=True, nullable=False, sa_column_kwargs={"server_default": sql("clock_timestamp()")}
+    )
+    made_by: UUID | None = None
+
+
+class Commission(Table, table=True):
+    """What one line earns one distributor. `clawed_fen` of `amount_fen` is taken back, with `refunded_fen` of the base."""
+
+    __tablename__ = "distribution_commission"
+    __table_args__ = (
+        UniqueConstraint("line_id", "level"),
+        CheckConstraint("level IN (1, 2)", name="level"),
+        CheckConstraint("base_fen >= 0 AND rate_bps BETWEEN 0 AND 5000", name="terms"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("clawed_fen BETWEEN 0 AND amount_fen", name="clawed"),
+        CheckConstraint("refunded_fen BETWEEN 0 AND base_fen", name="refunded"),
+        CheckConstraint("status IN ('held', 'released', 'reversed')", name="status"),
+        CheckConstraint("(status = 'reversed') = (clawed_fen = amount_fen)", name="reversed"),
+        Index("distribution_commission_distributor_idx", "distributor_id", "paid_at"),
+        Index("distribution_commission_due_idx", "releases_at", postgresql_where=sql("status = 'held'")),
+        Index("distribution_commission_touchpoint_idx", "touchpoint_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    order_id: UUID = Field(index=True)
+    line_id: UUID
+    distributor_id: UUID = Field(foreign_key="distribution_distributor.id")
+    level: int = Field(sa_type=SmallInteger)
+    book: str = text()
+    base_fen: int = fen()
+    rate_bps: int
+    amount_fen: int = fen()
+    clawed_fen: int = fen(default=0)
+    refunded_fen: int = fen(default=0)
+    status: str = text()
+    releases_at: datetime = moment()
+    terms_id: UUID | None = Field(None, foreign_key="distribution_terms.id")
+    touchpoint_id: UUID | None = None
+    placed_at: datetime = moment()
+    paid_at: datetime = moment()
+    made_at: datetime = made_at()
+
+
+class Clawback(Table, table=True):
+    """What one refund took back of one commission."""
+
+    __tablename__ = "distribution_clawback"
+    __table_args__ = (
+        UniqueConstraint("commission_id", "refund_id"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    commission_id: UUID = Field(foreign_key="distribution_commission.id")
+    refund_id: UUID
+    amount_fen: int = fen()
+    made_at: datetime = made_at()

@@ -1,0 +1,185 @@
+"""What a distributor sees of his own: money, commissions, links."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+import asyncpg
+
+from app import attribution, ledger
+from app.core import db
+from app.core.clock import CHINA, china_day
+from app.core.db import AsyncSession
+from app.core.errors import NotFound
+from app.core.http import Page
+from app.core.http.pages import Paging
+from app.distribution import terms
+from app.distribution.schemas import (
+    ClawbackView,
+    CommissionCredit,
+    CommissionExplanation,
+    CommissionReason,
+    CommissionStatus,
+    CommissionView,
+    Earnings,
+    EntryView,
+    ShareView,
+    SummaryView,
+)
+from app.ledger import Account
+
+_COMMISSION = """
+SELECT id, order_id, line_id, level, base_fen, rate_bps, amount_fen, clawed_fen, status, releases_at, paid_at, terms_id,
+       releases_at > clock_timestamp() AS waiting
+FROM distribution_commission
+"""
+
+
+async def summary(session: AsyncSession, distributor_id: UUID) -> SummaryView:
+    """Today and this month by China's days, and where the money stands."""
+    now: datetime = await db.fetchval(session, "SELECT clock_timestamp()")
+    today: date = now.astimezone(CHINA).date()
+    day_from, day_to = china_day(today)
+    month_from = china_day(today.replace(day=1))[0]
+    owed = await ledger.owed_to(session, distributor_id)
+    held_fen = owed.get(Account.PAYEE_HELD, 0)
+    available_fen = owed.get(Account.PAYEE_AVAILABLE, 0)
+    debt_fen = -owed.get(Account.PAYEE_DEBT, 0)
+    earned_fen: int = await db.fetchval(
+        session,
+        """SELECT coalesce(sum(amount_fen - clawed_fen), 0)::bigint FROM distribution_commission
+           WHERE distributor_id = $1""",
+        distributor_id,
+    )
+    # What was earned and is neither held, at hand nor on its way has been paid out.
+    still_owed_fen = held_fen + available_fen + owed.get(Account.PAYEE_WITHDRAWING, 0) - debt_fen
+    return SummaryView(
+        distributor=distributor_id,
+        today=await _earnings(session, distributor_id, day_from, day_to),
+        this_month=await _earnings(session, distributor_id, month_from, day_to),
+        held_fen=held_fen,
+        available_fen=available_fen,
+        debt_fen=debt_fen,
+        paid_out_fen=earned_fen - still_owed_fen,
+    )
+
+
+async def _earnings(session: AsyncSession, distributor_id: UUID, from_at: datetime, to_at: datetime) -> Earnings:
+    row = await db.fetchrow(
+        session,
+        """SELECT count(DISTINCT order_id) AS orders, coalesce(sum(base_fen), 0)::bigint AS base_fen,
+                  coalesce(sum(amount_fen - clawed_fen), 0)::bigint AS commission_fen
+           FROM distribution_commission WHERE distributor_id = $1 AND paid_at >= $2 AND paid_at < $3""",
+        distributor_id,
+        from_at,
+        to_at,
+    )
+    assert row is not None
+    return Earnings(**dict(row))
+
+
+def _reason(row: asyncpg.Record) -> CommissionReason:
+    match CommissionStatus(row["status"]):
+        case CommissionStatus.RELEASED:
+            return CommissionReason.RELEASED
+        case CommissionStatus.REVERSED:
+            return CommissionReason.REFUNDED
+        case CommissionStatus.HELD:
+            return CommissionReason.AFTER_SALE_WINDOW if row["waiting"] else CommissionReason.AWAITING_RELEASE
+
+
+def _view(row: asyncpg.Record) -> CommissionView:
+    return CommissionView(
+        id=row["id"],
+        order=row["order_id"],
+        order_line=row["line_id"],
+        level=row["level"],
+        base_fen=row["base_fen"],
+        rate_bps=row["rate_bps"],
+        amount_fen=row["amount_fen"],
+        clawed_fen=row["clawed_fen"],
+        net_fen=row["amount_fen"] - row["clawed_fen"],
+        status=row["status"],
+        reason=_reason(row),
+        releases_at=row["releases_at"],
+        paid_at=row["paid_at"],
+    )
+
+
+async def list_commissions(
+    session: AsyncSession, distributor_id: UUID, status: CommissionStatus | None, paging: Paging
+) -> Page[CommissionView]:
+    """Own commissions, of one status if asked, newest first."""
+    rows = await db.fetch(
+        session,
+        f"""{_COMMISSION}
+            WHERE distributor_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR id < $3)
+            ORDER BY id DESC LIMIT $4""",
+        distributor_id,
+        status.value if status else None,
+        paging.after_id("com"),
+        paging.limit + 1,
+    )
+    return paging.page("com", [_view(row) for row in rows], [row["id"] for row in rows])
+
+
+async def explain(session: AsyncSession, distributor_id: UUID, commission_id: UUID) -> CommissionExplanation:
+    """One own commission with everything that made it what it is. Raises NotFound."""
+    row = await db.fetchrow(
+        session, f"{_COMMISSION} WHERE id = $1 AND distributor_id = $2", commission_id, distributor_id
+    )
+    if row is None:
+        raise NotFound
+    lines = await attribution.explain(session, row["order_id"])
+    line = next((line for line in lines if line.line == row["line_id"]), None)
+    clawbacks = await db.fetch(
+        session,
+        """SELECT refund_id AS refund, amount_fen, made_at FROM distribution_clawback
+           WHERE commission_id = $1 ORDER BY id LIMIT 100""",
+        commission_id,
+    )
+    return CommissionExplanation(
+        **_view(row).model_dump(),
+        credit=line
+        and CommissionCredit(reason=line.distributor_reason, touchpoint=line.touchpoint, decided_at=line.decided_at),
+        terms=await terms.by_id(session, row["terms_id"]),
+        clawbacks=[ClawbackView(**dict(clawback)) for clawback in clawbacks],
+        entries=[
+            EntryView(
+                kind=entry["kind"],
+                account=entry["account"],
+                amount_fen=entry["amount_fen"],
+                posted_at=entry["posted_at"],
+            )
+            for entry in await ledger.entries_about(session, commission_id)
+        ],
+    )
+
+
+async def list_shares(session: AsyncSession, distributor_id: UUID, paging: Paging) -> Page[ShareView]:
+    """Own links, newest first, with what was ordered through each."""
+    stats = await attribution.shares_of(session, distributor_id, after=paging.after_id("tpt"), limit=paging.limit + 1)
+    sold = {
+        row["touchpoint_id"]: row
+        for row in await db.fetch(
+            session,
+            """SELECT touchpoint_id, count(DISTINCT order_id) AS orders, sum(base_fen)::bigint AS paid_fen
+               FROM distribution_commission
+               WHERE distributor_id = $1 AND level = 1 AND touchpoint_id = ANY($2) GROUP BY touchpoint_id""",
+            distributor_id,
+            [stat.id for stat in stats],
+        )
+    }
+    views = [
+        ShareView(
+            id=stat.id,
+            product=stat.product_id,
+            room=stat.room_id,
+            visits=stat.visits,
+            new_visitors=stat.new_visitors,
+            orders=sold[stat.id]["orders"] if stat.id in sold else 0,
+            paid_fen=sold[stat.id]["paid_fen"] if stat.id in sold else 0,
+            made_at=stat.made_at,
+        )
+        for stat in stats
+    ]
+    return paging.page("tpt", views, [stat.id for stat in stats])
