@@ -7,20 +7,26 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import text
 
 from app import schema
-from app.core import telemetry
+from app.core import jobs, telemetry
 from app.core.auth import public
+from app.core.events import lag, parked_count
 from app.core.http import RuntimeDep, problems
 from app.core.http.limits import Limiter
 from app.core.http.middleware import BodyLimited, Observed
 from app.core.http.problems import Busy, install
 from app.core.ids import new_id
 from app.core.settings import Settings
+from app.event_routes import router as event_router
 from app.rooms import ROUTERS
 from app.wiring import open_runtime
+
+EVENTS_BEHIND = Gauge("siyu_events_behind", "Events that a consumer has not seen", ["consumer"])
+EVENTS_PARKED = Gauge("siyu_events_parked", "Events that a consumer could not apply", ["consumer"])
+JOBS_HELD = Gauge("siyu_jobs_held", "Jobs that failed for good and wait for a person")
 
 DESCRIPTION = """
 Siyu is a headless social-commerce backend: catalog, orders, chain-store performance, distribution commission and live
@@ -52,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     install(app)
     _add_health(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, event_router):
         app.include_router(router)
     app.add_middleware(BodyLimited)
     app.add_middleware(Observed)
@@ -97,5 +103,11 @@ def _add_health(app: FastAPI) -> None:
         return {"status": "ok", "revision": revision, "redis": redis}
 
     @app.get("/metrics", tags=["health"], dependencies=[public], include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(runtime: RuntimeDep) -> Response:
+        async with runtime.db.transaction() as session:
+            behind, parked, held = await lag(session), await parked_count(session), await jobs.held_count(session)
+        for consumer, count in behind.items():
+            EVENTS_BEHIND.labels(consumer).set(count)
+            EVENTS_PARKED.labels(consumer).set(parked.get(consumer, 0))
+        JOBS_HELD.set(held)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -49,9 +49,7 @@ class Stack:
             Process("worker", ["worker"], None),
         ]
         if live:
-            self.processes.append(
-                Process("live", ["live"], f"http://{settings.host}:{settings.live_port}/health/live")
-            )
+            self.processes.append(Process("live", ["live"], f"http://{settings.host}:{settings.live_port}/health/live"))
 
     async def start(self) -> None:
         """Start every process and return when all serve. Raises ProcessFailed."""

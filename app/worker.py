@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -49,7 +50,7 @@ class Worker:
             self._forever("sequencer", self._sequence),
             self._forever("listener", self._listen),
             self._forever("jobs", self._jobs.run),
-            *(self._forever(consumer.name, lambda c=consumer: self._consume(c)) for consumer in CONSUMERS),
+            *(self._forever(consumer.name, partial(self._consume, consumer)) for consumer in CONSUMERS),
         ]
         await asyncio.gather(*loops)
 

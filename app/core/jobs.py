@@ -79,6 +79,11 @@ async def once(session: AsyncSession, key: str) -> bool:
     return bool(await db.execute(session, "INSERT INTO job_done (key) VALUES ($1) ON CONFLICT DO NOTHING", key))
 
 
+async def held_count(session: AsyncSession) -> int:
+    """Jobs that failed for good and wait for a person."""
+    return int(await db.fetchval(session, "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"))
+
+
 class JobRunner:
     """The queue's side of a worker process: runs jobs and timers until stopped."""
 

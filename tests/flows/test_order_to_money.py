@@ -1,23 +1,13 @@
 """One order from the quote to the refund, through real HTTP bodies, WeChat's wire protocol and the books."""
 
 from collections.abc import Awaitable, Callable
-from uuid import UUID
-
 import httpx
 
 from app.core.db import Database
 from app.core.ids import parse
-from app.rooms import AUDITS
+from tests.audit import audit
 from tests.conftest import Drain, Stage
 from tests.shop import Shop
-
-
-async def audit(db: Database) -> list[str]:
-    breaches = []
-    for check in AUDITS.values():
-        async with db.transaction() as session:
-            breaches += await check(session)
-    return breaches
 
 
 async def test_an_order_is_placed_paid_and_partly_refunded(
@@ -65,5 +55,3 @@ async def test_an_order_is_placed_paid_and_partly_refunded(
     assert row["status"] == "paid"
     assert await audit(db) == []
 
-
-assert UUID

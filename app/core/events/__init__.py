@@ -9,6 +9,7 @@ others pass, and `replay` heals it.
 """
 
 from app.core.events.consumers import Consumer, Relay, Transactional, run_once
+from app.core.events.lag import lag, parked_count
 from app.core.events.log import Fact, Recorded, publish, publish_many
 from app.core.events.parked import ParkedView, list_parked, replay
 from app.core.events.sequencer import sequence_once
@@ -20,7 +21,9 @@ __all__ = [
     "Recorded",
     "Relay",
     "Transactional",
+    "lag",
     "list_parked",
+    "parked_count",
     "publish",
     "publish_many",
     "replay",

@@ -15,7 +15,7 @@ from app.mall.orders.checkout import Placed, place
 from app.mall.orders.payment import lock_order, take_payment
 from app.mall.orders.reading import order_of_customer, placed_view
 from app.mall.orders.schemas import OrderCreate, OrderStatus, OrderView, PlacedView, RefundCreate
-from app.payments import Charge, ChargeNotOpen, Outcome, PaymentMismatch, PaymentView, Record, SubjectKind
+from app.payments import Charge, ChargeNotOpen, ChargeStatus, Outcome, PaymentMismatch, PaymentView, Record, SubjectKind
 from app.wechat import Notification, Transaction
 
 NOTIFY_PATH = "/v1/mall/pay/notify"
@@ -92,6 +92,9 @@ async def _new_charge(runtime: Runtime, order_id: UUID, dead: Charge) -> Charge:
             await take_payment(session, paid)
         order = await lock_order(session, order_id)
         if order.row["status"] == "unpaid":
+            latest = await payments.latest_charge(session, order_id)
+            if latest is not None and latest.id != dead.id and latest.status is ChargeStatus.OPEN:
+                return latest  # another press of the button was faster
             await payments.close_charge(session, dead.id)
             ttl = await db.fetchval(
                 session, "SELECT extract(epoch FROM $1::timestamptz - clock_timestamp())::int", order.row["expires_at"]

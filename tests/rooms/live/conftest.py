@@ -147,7 +147,7 @@ def eventually() -> Eventually:
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(8):
-            while not condition():
+            while not condition():  # noqa: ASYNC110  the condition is another task's plain state
                 await asyncio.sleep(0.01)
 
     return wait

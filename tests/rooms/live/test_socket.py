@@ -42,9 +42,7 @@ async def test_viewers_who_join_while_the_room_talks_miss_nothing_after_their_we
             await hall.say(f"m{number}")
 
     talking = asyncio.create_task(talk())
-    viewers = []
-    for _ in range(20):
-        viewers.append(await hall.enter())
+    viewers = [await hall.enter() for _ in range(20)]
     await talking
     end = await hall.say("end")
     for viewer in viewers:
@@ -253,8 +251,7 @@ async def test_an_over_long_frame_closes_the_socket_cleanly(hall: Hall) -> None:
     viewer = await hall.enter()
     await viewer.send(type="say", id="a", text="x" * 5_000)
     with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            await viewer.next()
+        await viewer.until("bye")
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1009
 

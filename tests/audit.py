@@ -1,0 +1,38 @@
+"""The auditor, as every test that moves money ends in it."""
+
+from app.core import db as sql
+from app.core.db import Database
+from app.rooms import AUDITS
+
+
+async def audit(db: Database) -> list[str]:
+    """Every breach of every room's invariants."""
+    breaches = []
+    for check in AUDITS.values():
+        async with db.transaction() as session:
+            breaches += await check(session)
+    return breaches
+
+
+async def refunds_due(db: Database) -> int:
+    """What the brand still owes to payers, in fen."""
+    async with db.transaction() as session:
+        owed = await sql.fetchval(
+            session, "SELECT coalesce(-sum(amount_fen), 0)::bigint FROM ledger_entry WHERE account = 'refunds_due'"
+        )
+    return int(owed)
+
+
+async def count(db: Database, query: str, *args: object) -> int:
+    """The number that a query answers."""
+    async with db.transaction() as session:
+        return int(await sql.fetchval(session, query, *args))
+
+
+async def facts(db: Database, kind: str) -> int:
+    """How many facts of a type were published, numbered or not."""
+    return await count(
+        db,
+        """SELECT (SELECT count(*) FROM event WHERE type = $1) + (SELECT count(*) FROM event_inbox WHERE type = $1)""",
+        kind,
+    )

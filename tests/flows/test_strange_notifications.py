@@ -1,0 +1,178 @@
+"""Words of payment that do not fit: rightly signed but changed, forged, stale, or for nothing of ours."""
+
+from base64 import b64encode
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from app.core.db import Database
+from app.core.ids import new_id, wire
+from app.wechat.signatures import reply_text
+from app.wechat.simulator.signing import forged_headers
+from tests.audit import audit, count, facts
+from tests.conftest import Drain, Stage
+from tests.shop import Shop
+from tests.wechat_words import Word, paid_word, pay_in_silence, simulator_of
+
+
+def other_amount(transaction: dict[str, Any]) -> None:
+    transaction["amount"] |= {"total": 1, "payer_total": 1}
+
+
+def other_currency(transaction: dict[str, Any]) -> None:
+    transaction["amount"] |= {"currency": "USD", "payer_currency": "USD"}
+
+
+def other_merchant(transaction: dict[str, Any]) -> None:
+    transaction["mchid"] = "1600000001"
+
+
+def other_app(transaction: dict[str, Any]) -> None:
+    transaction["appid"] = "wx0000000000000000"
+
+
+def unknown_number(transaction: dict[str, Any]) -> None:
+    transaction["out_trade_no"] = wire("chg", new_id())
+
+
+def foreign_number(transaction: dict[str, Any]) -> None:
+    transaction["out_trade_no"] = "SOMEBODY-ELSES-2026"
+
+
+def other_payer(transaction: dict[str, Any]) -> None:
+    transaction["payer"] = {"openid": "oSomebodyElse0000000000000"}
+
+
+CHANGES = [
+    (other_amount, "amount"),
+    (other_currency, "currency"),
+    (other_merchant, "merchant"),
+    (other_app, "app"),
+    (unknown_number, "unknown"),
+    (foreign_number, "unknown"),
+    (other_payer, "payer"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
+@pytest.mark.parametrize("state", ["unpaid", "closed"])
+async def test_a_changed_payment_is_refused_and_put_down_for_finance(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, change: Any, kind: str, state: str
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    charge, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    transaction = await pay_in_silence(stage, charge)
+    if state == "closed":
+        simulator_of(stage).charges[charge].state = simulator_of(stage).charges[charge].state.__class__.NOTPAY
+        closed = await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
+        assert closed.json()["status"] == "closed"
+    change(transaction)
+    word = paid_word(stage, transaction)
+    replies = [await word.say(api) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [400] * 3
+    assert replies[0].json()["code"] == "FAIL"
+    assert (await buyer.get(f"/v1/mall/orders/{order_id}")).json()["status"] == state
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = $1", kind) == 1
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
+    assert await facts(db, "mall.order_paid") == 0
+    suspense = "SELECT coalesce(-sum(amount_fen), 0)::bigint FROM ledger_entry WHERE account = 'suspense'"
+    assert await count(db, suspense) == (1 if kind == "amount" else 0)
+    assert await audit(db) == []
+
+
+async def test_the_right_word_still_pays_after_wrong_ones(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    transaction = await pay_in_silence(stage, placed["payment"]["charge"])
+    for change, _ in CHANGES:
+        changed = {**transaction, "amount": dict(transaction["amount"])}
+        change(changed)
+        assert (await paid_word(stage, changed).say(api)).status_code == 400
+    assert (await paid_word(stage, transaction).say(api)).status_code == 204
+    assert (await buyer.get(f"/v1/mall/orders/{placed['orders'][0]['id']}")).json()["status"] == "paid"
+    await drain()
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("state", ["paid", "closed and refunded"])
+async def test_another_transaction_under_a_settled_number_is_put_down_for_finance(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain, state: str
+) -> None:
+    """WeChat promises one transaction per number; should it ever break that, no money passes unseen."""
+    buyer = await shop.customer()
+    placed = await buyer.order(100)
+    charge, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    if state != "paid":
+        await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
+        known = simulator_of(stage).charges[charge]
+        known.state = known.state.__class__.NOTPAY
+        other = await shop.customer()
+        blocker = await other.order(100)
+    transaction = await pay_in_silence(stage, charge)
+    assert (await paid_word(stage, transaction).say(api)).status_code == 204
+    if state != "paid":  # the units are free once more, so that nothing but the number speaks against the second
+        await other.post(
+            f"/v1/mall/orders/{blocker['orders'][0]['id']}/closure", headers={"Idempotency-Key": "close"}
+        )
+    second = transaction | {"transaction_id": "4200009999202611210000000009"}
+    assert (await paid_word(stage, second).say(api)).status_code == 400
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
+    await drain()
+    assert await audit(db) == []
+
+
+def stale(stage: Stage, body: bytes) -> dict[str, str]:
+    keys = simulator_of(stage).keys
+    timestamp, nonce = "1700000000", "0" * 32
+    text = reply_text(timestamp=timestamp, nonce=nonce, body=body)
+    return {
+        "Wechatpay-Timestamp": timestamp,
+        "Wechatpay-Nonce": nonce,
+        "Wechatpay-Serial": keys.public_key_id,
+        "Wechatpay-Signature": b64encode(keys.platform_private_key.sign(text, PKCS1v15(), SHA256())).decode(),
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/mall/pay/notify", "/v1/mall/refunds/notify"])
+async def test_forged_stale_and_strange_words_write_nothing(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, path: str
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    genuine = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"]))
+    keys = simulator_of(stage).keys
+    wrong = [
+        *(Word(forged_headers(keys, genuine.body, turn=turn), genuine.body) for turn in range(3)),
+        Word(stale(stage, genuine.body), genuine.body),
+        Word(genuine.headers, genuine.body + b" "),
+        Word({}, genuine.body),
+        Word(genuine.headers, b""),
+    ]
+    written = """SELECT (SELECT count(*) FROM payments_discrepancy) + (SELECT count(*) FROM ledger_entry)
+                 + (SELECT count(*) FROM event_inbox) + (SELECT count(*) FROM mall_order WHERE status <> 'unpaid')"""
+    for word in wrong:
+        reply = await word.say(api, path)
+        assert reply.status_code == 401, reply.text
+        assert reply.json()["code"] == "FAIL"
+        assert "www-authenticate" not in reply.headers
+    assert await count(db, written) == 0
+    assert await audit(db) == []
+
+
+async def test_the_sweep_finds_what_no_word_told(
+    stage: Stage, db: Database, shop: Shop, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    await pay_in_silence(stage, placed["payment"]["charge"])
+    confirmed = await buyer.post(f"/v1/mall/orders/{placed['orders'][0]['id']}/confirmation")
+    assert confirmed.json()["status"] == "paid"
+    assert confirmed.json()["wechat"]["merchant_trade_no"] == placed["payment"]["charge"]
+    await drain()
+    assert await audit(db) == []

@@ -1,0 +1,317 @@
+"""Rooms over HTTP: who may open and end them, what they show, what they remember."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from app.core import db as sql
+from app.core import redis as redis_door
+from app.core.db import Database
+from app.core.ids import new_id, parse, wire
+from app.core.redis import Redis
+from app.core.runtime import Runtime
+from app.core.settings import Settings
+from app.live import flows, stream
+from app.live.audit import audit
+from app.live.gateway import Gateway
+from app.live.gateway_pass import HEADER, sign
+from tests.conftest import Drain
+from tests.rooms.live.conftest import SCOPE
+from tests.rooms.live.viewers import Viewer
+from tests.shop import Person, Shop
+
+
+async def told(redis: Redis, room: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every event of the room's stream."""
+    import json
+
+    entries = await stream.after(redis, parse("rom", room["id"]), 0, limit=1_000)
+    return [json.loads(entry.event) for entry in entries]
+
+
+async def audited(db: Database) -> list[str]:
+    async with db.transaction() as session:
+        return await audit(session)
+
+
+async def test_a_guide_opens_starts_and_ends_a_room_of_his_store(
+    host: Person, shop: Shop, drain: Drain, redis: Redis
+) -> None:
+    made = (await host.post("/v1/admin/live/rooms", json={"store": shop.store, "title": "新茶"})).json()
+    assert (made["status"], made["version"], made["pinned"], made["shelf"]) == ("scheduled", 1, None, [])
+    assert made["host"] == {"id": host.id, "name": "小王"}
+    assert made["store"] == {"id": shop.store, "name": "人民广场店"}
+    assert made["touchpoint"]["scene"] == made["touchpoint"]["id"]
+    started = (await host.post(f"/v1/admin/live/rooms/{made['id']}/start")).json()
+    again = (await host.post(f"/v1/admin/live/rooms/{made['id']}/start")).json()
+    assert started["status"] == again["status"] == "live"
+    assert started["started_at"] == again["started_at"]
+    for _ in range(2):
+        ended = await host.post(f"/v1/admin/live/rooms/{made['id']}/end")
+        assert ended.json()["status"] == "ended"
+    refused = await host.post(f"/v1/admin/live/rooms/{made['id']}/start")
+    assert (refused.status_code, refused.json()["code"]) == (409, "live_room_ended")
+    await drain()
+    assert [event["type"] for event in await told(redis, made)] == ["room.started", "room.ended"]
+
+
+async def test_a_room_is_reached_only_from_its_own_scope(host: Person, shop: Shop, room: dict[str, Any]) -> None:
+    path = f"/v1/admin/live/rooms/{room['id']}"
+    acts = [
+        ("GET", "", None),
+        ("POST", "/start", None),
+        ("POST", "/end", None),
+        ("PUT", "/pinned", {"product": wire("prd", shop.product_id)}),
+        ("DELETE", "/pinned", None),
+        ("PUT", "/shelf", {"products": [], "version": 1}),
+        ("POST", "/mutes", {"customer": wire("cus", new_id()), "until": "2999-01-01T00:00:00Z"}),
+        ("GET", "/report", None),
+    ]
+    for role, scope, status in (("guide", "/hq/east/s002/", 404), ("region", "/hq/west/", 404)):
+        stranger = await shop.staff(role, scope)
+        for method, tail, body in acts:
+            answer = await stranger.request(method, path + tail, json=body)
+            assert answer.status_code == status, (role, tail, answer.text)
+        opened = await stranger.post("/v1/admin/live/rooms", json={"store": shop.store, "title": "x"})
+        assert opened.status_code == 404
+        assert (await stranger.get("/v1/admin/live/rooms")).json()["items"] == []
+    customer = await shop.customer()
+    for method, tail, body in acts:
+        assert (await customer.request(method, path + tail, json=body)).status_code == 403
+    for role, scope in (("guide", SCOPE), ("manager", SCOPE), ("region", "/hq/east/"), ("hq", "/hq/")):
+        colleague = await shop.staff(role, scope)
+        assert (await colleague.get(path)).status_code == 200
+        assert len((await colleague.get("/v1/admin/live/rooms")).json()["items"]) == 1
+
+
+async def test_customers_list_rooms_newest_first_by_page(host: Person, shop: Shop) -> None:
+    ids = []
+    for number in range(5):
+        body = {"store": shop.store, "title": f"r{number}", "start": number == 2}
+        ids.append((await host.post("/v1/admin/live/rooms", json=body)).json()["id"])
+    customer = await shop.customer()
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = (await customer.get(f"/v1/live/rooms?limit=2{after}")).json()
+        seen += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == ids[::-1]
+    live = (await customer.get(f"/v1/live/rooms?status=live&store={shop.store}")).json()["items"]
+    assert [item["id"] for item in live] == [ids[2]]
+    elsewhere = await customer.get(f"/v1/live/rooms?store={wire('sto', new_id())}")
+    assert elsewhere.json()["items"] == []
+
+
+async def test_the_host_pins_a_product_and_the_room_sees_its_card(
+    host: Person, shop: Shop, room: dict[str, Any], drain: Drain, redis: Redis
+) -> None:
+    product = wire("prd", shop.product_id)
+    path = f"/v1/admin/live/rooms/{room['id']}"
+    pinned = (await host.put(f"{path}/pinned", json={"product": product})).json()
+    assert (pinned["pinned"], pinned["shelf"], pinned["version"]) == (product, [product], room["version"] + 1)
+    again = (await host.put(f"{path}/pinned", json={"product": product})).json()
+    assert again["version"] == pinned["version"], "showing a product again changes nothing to be edited"
+    customer = await shop.customer()
+    snapshot = (await customer.get(f"/v1/live/rooms/{room['id']}")).json()
+    card = {"product": product, "title": "明前龙井", "picture": None, "from_fen": shop.price_fen}
+    assert snapshot["pinned"] == card
+    assert snapshot["shelf"] == [card]
+    unknown = await host.put(f"{path}/pinned", json={"product": wire("prd", new_id())})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "shelf_product_unknown")
+    assert (await host.delete(f"{path}/pinned")).json()["pinned"] is None
+    await host.delete(f"{path}/pinned")
+    await drain()
+    events = await told(redis, room)
+    assert [event["type"] for event in events] == [
+        "room.started",
+        "product.pinned",
+        "product.pinned",
+        "product.unpinned",
+    ]
+    assert events[1]["card"] == card
+
+
+async def test_the_shelf_is_set_whole_with_its_version(host: Person, shop: Shop, room: dict[str, Any]) -> None:
+    product = wire("prd", shop.product_id)
+    path = f"/v1/admin/live/rooms/{room['id']}/shelf"
+    stale = await host.put(path, json={"products": [product], "version": room["version"] + 7})
+    assert (stale.status_code, stale.json()["details"]) == (409, {"version": room["version"]})
+    filled = (await host.put(path, json={"products": [product, product], "version": room["version"]})).json()
+    assert filled["shelf"] == [product]
+    await host.put(f"/v1/admin/live/rooms/{room['id']}/pinned", json={"product": product})
+    emptied = (await host.put(path, json={"products": [], "version": filled["version"]})).json()
+    assert (emptied["shelf"], emptied["pinned"]) == ([], None)
+    too_many = [wire("prd", uuid4()) for _ in range(101)]
+    assert (await host.put(path, json={"products": too_many, "version": 1})).status_code == 422
+
+
+async def test_a_ticket_is_a_visit_and_opens_the_socket(
+    shop: Shop, room: dict[str, Any], gateway: Gateway, host: Person, db: Database
+) -> None:
+    customer = await shop.customer("李小红")
+    for _ in range(2):
+        ticket = await customer.post(f"/v1/live/rooms/{room['id']}/tickets")
+        assert ticket.status_code == 201, ticket.text
+    body = ticket.json()
+    assert body["url"].endswith(f"/v1/live/socket?ticket={body['ticket']}")
+    assert body["expires_at"] > body["server_now"]
+    viewer = await Viewer.open(f"ws://127.0.0.1:{gateway.port}/v1/live/socket?ticket={body['ticket']}")
+    welcome = await viewer.next()
+    snapshot = (await customer.get(f"/v1/live/rooms/{room['id']}")).json()
+    assert set(welcome["room"]) == set(snapshot)
+    assert welcome["room"]["me"] is None
+    assert snapshot["me"] == {"muted_until": None}
+    await viewer.send(type="say", id="1", text="你好")
+    said = (await viewer.heard("chat.said", 1))[0]
+    assert (said["name"], said["customer"]) == ("李**", customer.id)
+    assert (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()["viewers_unique"] == 1
+    async with db.transaction() as session:
+        touched = await sql.fetchval(
+            session, "SELECT count(*) FROM attribution_touch WHERE room_id = $1", parse("rom", room["id"])
+        )
+    assert touched == 2
+    await viewer.close()
+
+
+async def test_a_mute_reaches_open_sockets_later_tickets_and_the_snapshot(
+    shop: Shop, room: dict[str, Any], gateway: Gateway, host: Person, drain: Drain
+) -> None:
+    customer, path = await shop.customer(), f"/v1/live/rooms/{room['id']}"
+
+    async def enter() -> Viewer:
+        ticket = (await customer.post(f"{path}/tickets")).json()["ticket"]
+        viewer = await Viewer.open(f"ws://127.0.0.1:{gateway.port}/v1/live/socket?ticket={ticket}")
+        await viewer.next()
+        return viewer
+
+    until = datetime.now(UTC) + timedelta(minutes=10)
+    body = {"customer": customer.id, "until": until.isoformat()}
+    mutes = f"/v1/admin/live/rooms/{room['id']}/mutes"
+    assert (await host.post(mutes, json=body)).status_code == 404, "he was never in the room"
+    open_socket = await enter()
+    assert (await host.post(mutes, json=body)).status_code == 201
+    await drain()
+    assert (await open_socket.until("member.muted"))["customer"] == customer.id
+    later = await enter()
+    for viewer in (open_socket, later):
+        await viewer.send(type="say", id="1", text="hello")
+        assert (await viewer.until("error"))["code"] == "muted"
+    assert (await customer.get(path)).json()["me"]["muted_until"] is not None
+    lifted = {"customer": customer.id, "until": "2020-01-01T00:00:00Z"}
+    assert (await host.post(mutes, json=lifted)).status_code == 201
+    await drain()
+    while len(open_socket.of("member.muted")) < 2:
+        await open_socket.next()
+    await open_socket.send(type="say", id="2", text="again")
+    await open_socket.heard("chat.said", 1)
+    assert (await customer.get(path)).json()["me"] == {"muted_until": None}
+    await open_socket.close()
+    await later.close()
+
+
+async def test_an_ended_room_gives_no_tickets(shop: Shop, room: dict[str, Any], host: Person) -> None:
+    await host.post(f"/v1/admin/live/rooms/{room['id']}/end")
+    customer = await shop.customer()
+    refused = await customer.post(f"/v1/live/rooms/{room['id']}/tickets")
+    assert (refused.status_code, refused.json()["code"]) == (409, "live_room_ended")
+    unknown = await customer.post(f"/v1/live/rooms/{wire('rom', new_id())}/tickets")
+    assert unknown.status_code == 404
+
+
+@pytest.fixture
+async def without_redis(runtime: Runtime, settings: Settings) -> Runtime:
+    """The API's Redis is gone: nothing listens there."""
+    runtime.redis = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"}))
+    return runtime
+
+
+async def test_without_redis_the_screen_still_answers_and_tickets_say_so(
+    shop: Shop, room: dict[str, Any], without_redis: Runtime, host: Person
+) -> None:
+    customer = await shop.customer()
+    snapshot = (await customer.get(f"/v1/live/rooms/{room['id']}")).json()
+    assert (snapshot["epoch"], snapshot["seq"], snapshot["messages"]) == (None, None, [])
+    assert snapshot["title"] == "新茶"
+    ticket = await customer.post(f"/v1/live/rooms/{room['id']}/tickets")
+    assert (ticket.status_code, ticket.json()["code"]) == (503, "live_unavailable")
+    assert (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()["viewers_unique"] == 1
+    tip = await customer.post(
+        f"/v1/live/rooms/{room['id']}/tips", json={"amount_fen": 100}, headers={"Idempotency-Key": "t"}
+    )
+    assert tip.status_code == 201, "money goes on"
+
+
+async def test_only_a_gateway_reads_the_shared_snapshot(
+    api: httpx.AsyncClient, room: dict[str, Any], settings: Settings, shop: Shop
+) -> None:
+    path = f"/v1/live/rooms/{room['id']}/snapshot"
+    assert (await api.get(path)).status_code == 401
+    assert (await api.get(path, headers={HEADER: "1.abc"})).status_code == 401
+    assert (await api.get(path, headers={HEADER: sign(settings, "/v1/live/rooms/x/snapshot")})).status_code == 401
+    customer = await shop.customer()
+    assert (await customer.get(path)).status_code == 401
+    answered = await api.get(path, headers={HEADER: sign(settings, path)})
+    assert answered.json()["me"] is None
+
+
+async def test_a_paid_order_is_heard_counted_and_taken_back_by_its_refund(
+    shop: Shop, room: dict[str, Any], host: Person, drain: Drain, redis: Redis, db: Database
+) -> None:
+    product = wire("prd", shop.product_id)
+    await host.put(f"/v1/admin/live/rooms/{room['id']}/pinned", json={"product": product})
+    buyer = await shop.customer("李小红")
+    await buyer.post(f"/v1/live/rooms/{room['id']}/tickets")
+    placed = await buyer.order(2)
+    assert "order.paid" not in [event["type"] for event in await told(redis, room)]
+    await buyer.pay(placed)
+    await drain()
+    heard = (await told(redis, room))[-1]
+    assert heard.pop("at")
+    assert heard == {"type": "order.paid", "name": "李**", "product": product, "title": heard["title"], "quantity": 2}
+    manager = await shop.staff("hq")
+    refund = await manager.post(
+        f"/v1/admin/mall/orders/{placed['orders'][0]['id']}/refunds",
+        json={
+            "lines": [{"line": placed["orders"][0]["lines"][0]["id"], "quantity": 1, "restock": True}],
+            "reason": "x",
+        },
+        headers={"Idempotency-Key": "r"},
+    )
+    assert refund.status_code == 201, refund.text
+    await drain()
+    report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
+    assert (report["orders"], report["paid_fen"], report["refunded_fen"]) == (1, 2 * shop.price_fen, shop.price_fen)
+    assert await audited(db) == []
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE live_taking SET amount_fen = amount_fen + 1 WHERE kind = 'order'")
+    assert len(await audited(db)) == 1
+
+
+async def test_a_batch_that_is_relayed_again_is_heard_once(
+    shop: Shop, room: dict[str, Any], drain: Drain, redis: Redis, db: Database, host: Person
+) -> None:
+    await host.put(f"/v1/admin/live/rooms/{room['id']}/pinned", json={"product": wire("prd", shop.product_id)})
+    await drain()
+    before = await told(redis, room)
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE event_cursor SET seq = 0 WHERE consumer = 'live.announcements'")
+    await drain()
+    assert await told(redis, room) == before
+    assert len(before) == 2
+
+
+async def test_counts_are_kept_when_redis_forgets_them(
+    room: dict[str, Any], host: Person, redis: Redis, runtime: Runtime
+) -> None:
+    room_id: UUID = parse("rom", room["id"])
+    await stream.beat(redis, room_id, "gateway", viewers=87, likes=500, chats=12)
+    await flows.keep_counts(runtime)
+    await redis.flushdb()
+    report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
+    assert (report["viewers"], report["viewers_peak"], report["likes"], report["chats"]) == (0, 87, 500, 12)
