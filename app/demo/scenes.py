@@ -135,7 +135,7 @@ class Play:
 
         async def one(index: int) -> Purchase:
             async with gate:
-                return await self._buy(self.audience.viewers[index].customer, 1 + index % 3, index % 3 == 0)
+                return await self._buy(self.audience.viewers[index].customer, 1 + index // 3 % 3, index % 3 == 0)
 
         self.purchases = list(await asyncio.gather(*(one(index) for index in range(buyers))))
         for purchase in self.purchases:
