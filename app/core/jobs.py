@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
-from pgqueuer.domain.types import Channel, QueueExecutionMode
+from pgqueuer.domain.types import Channel
 from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 from pgqueuer.queries import Queries
@@ -103,14 +103,23 @@ class JobRunner:
             await queuer.run(batch_size=10, dequeue_timeout=timedelta(seconds=2), heartbeat_timeout=_HEARTBEAT)
 
     async def drain(self) -> None:
-        """Run every job that is due, no timers, and return."""
+        """Run every job that is due, no timers, and return; what is due later stays queued."""
         async with self._connected() as queuer:
-            await queuer.qm.run(
-                batch_size=10,
-                dequeue_timeout=timedelta(milliseconds=50),
-                heartbeat_timeout=_HEARTBEAT,
-                mode=QueueExecutionMode.drain,
-            )
+            idle = asyncio.create_task(self._stop_when_idle(queuer))
+            try:
+                await queuer.qm.run(
+                    batch_size=10, dequeue_timeout=timedelta(milliseconds=50), heartbeat_timeout=_HEARTBEAT
+                )
+            finally:
+                idle.cancel()
+
+    async def _stop_when_idle(self, queuer: PgQueuer) -> None:
+        # The queue's own drain mode waits for jobs that are due later as well, for hours if need be.
+        due = """SELECT 1 AS due FROM pgqueuer WHERE entrypoint = ANY($1)
+                 AND (status = 'picked' OR (status = 'queued' AND execute_after <= now())) LIMIT 1"""
+        while await queuer.qm.queries.driver.fetch(due, [job.name for job in self._jobs]):
+            await asyncio.sleep(0.02)
+        queuer.shutdown.set()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PgQueuer]:

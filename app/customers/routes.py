@@ -34,6 +34,9 @@ routers = [router]
 Wechat = Annotated[MiniProgram, Depends(door(MiniProgram))]
 
 
+_bearer = HTTPBearer(auto_error=False, description="The access token of POST /v1/session or POST /v1/admin/session.")
+
+
 class _LoggedIn(Allow):
     """Customers and staff alike: whoever is logged in may end that login."""
 
@@ -43,7 +46,7 @@ class _LoggedIn(Allow):
     async def __call__(
         self,
         request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Actor:
         if credentials is None:
             raise Unauthenticated

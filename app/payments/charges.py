@@ -132,8 +132,8 @@ async def settle(
 
     The caller holds the row of the charge's subject and has decided where the money goes: CUSTOMER_PREPAID about the
     order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing is to be sold for it.
-    A transaction that does not fit the charge is recorded as a discrepancy (a wrong amount also as cash in suspense)
-    and changes nothing else; so the caller commits in every case.
+    A transaction that does not fit the charge, or comes after another one has settled it, is recorded as a discrepancy
+    (its cash in suspense when it landed with us) and changes nothing else; so the caller commits in every case.
     """
     fault = _fault(charge, transaction)
     if fault is not None:
@@ -148,7 +148,12 @@ async def settle(
         transaction.paid_at,
     )
     if not settled:
-        return Outcome.ALREADY_SETTLED
+        known = await find_charge(session, charge.id)
+        assert known is not None
+        if known.transaction_id == transaction.transaction_id:
+            return Outcome.ALREADY_SETTLED
+        await record_discrepancy(session, transaction, kind="repeated", charge=charge)
+        return Outcome.MISMATCH
     await ledger.post(
         session,
         Transfer(
@@ -192,7 +197,7 @@ def _fault(charge: Charge, transaction: Transaction) -> str | None:
 async def record_discrepancy(
     session: AsyncSession, transaction: Transaction, *, kind: str, charge: Charge | None
 ) -> None:
-    """Write the alert, once; a wrong amount that did land is cash all the same and goes into suspense."""
+    """Write the alert, once; a wrong amount or a second payment did land: its cash goes into suspense."""
     discrepancy_id = new_id()
     facts = {
         "out_trade_no": transaction.out_trade_no,
@@ -211,7 +216,7 @@ async def record_discrepancy(
         charge.id if charge else None,
         json.dumps(facts),
     )
-    if written and kind == "amount" and charge is not None and transaction.amount_fen:
+    if written and kind in ("amount", "repeated") and charge is not None and transaction.amount_fen:
         await ledger.post(
             session,
             Transfer(

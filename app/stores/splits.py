@@ -16,7 +16,7 @@ from app.stores.schemas import SplitPart, SplitRole, SplitRulePut, SplitRuleView
 
 
 def _parts(row: asyncpg.Record) -> tuple[SplitPart, ...]:
-    return tuple(SplitPart(**part) for part in msgspec.json.decode(row["parts"]))
+    return tuple(SplitPart(**part) for part in row["parts"])
 
 
 def _view(row: asyncpg.Record) -> SplitRuleView:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from app.core.db import Database
 from app.core.ids import new_id, wire
+from app.wechat import TradeState
 from app.wechat.signatures import reply_text
 from app.wechat.simulator.signing import forged_headers
 from tests.audit import audit, count, facts
@@ -67,7 +68,7 @@ async def test_a_changed_payment_is_refused_and_put_down_for_finance(
     charge, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
     transaction = await pay_in_silence(stage, charge)
     if state == "closed":
-        simulator_of(stage).charges[charge].state = simulator_of(stage).charges[charge].state.__class__.NOTPAY
+        simulator_of(stage).charges[charge].state = TradeState.NOTPAY
         closed = await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
         assert closed.json()["status"] == "closed"
     change(transaction)
@@ -111,7 +112,7 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
     if state != "paid":
         await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
         known = simulator_of(stage).charges[charge]
-        known.state = known.state.__class__.NOTPAY
+        known.state = TradeState.NOTPAY
         other = await shop.customer()
         blocker = await other.order(100)
     transaction = await pay_in_silence(stage, charge)
@@ -122,7 +123,11 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
         )
     second = transaction | {"transaction_id": "4200009999202611210000000009"}
     assert (await paid_word(stage, second).say(api)).status_code == 400
-    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
+    assert (await paid_word(stage, second).say(api)).status_code == 400
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = 'repeated'") == 1
+    assert await count(db, "SELECT -sum(amount_fen)::bigint FROM ledger_entry WHERE account = 'suspense'") == (
+        100 * shop.price_fen
+    )
     await drain()
     assert await audit(db) == []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
@@ -27,11 +28,11 @@ from app.core.http.problems import problem_body
 from app.core.settings import Settings
 from app.live import frames, tickets
 from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused
-from app.live.gateway import joining, metrics, speech
+from app.live.gateway import joining, metrics, speech, wire
 from app.live.gateway.hub import Hub
 from app.live.gateway.rooms import Rooms
 from app.live.gateway.snapshots import Snapshots
-from app.live.gateway.viewers import Viewer
+from app.live.gateway.viewers import NEVER, Viewer
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +85,9 @@ class Gateway:
             max_size=frames.FRAME_LIMIT_BYTES,
             ping_interval=_PING_EVERY_S,
             ping_timeout=_PONG_WITHIN_S,
-            close_timeout=3,
+            close_timeout=wire.CLOSE_S,
             server_header=None,
+            backlog=2_048,
             logger=_quiet(),
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
@@ -189,11 +191,11 @@ class Gateway:
         """Say bye and close. Returns at once."""
         if why == "too_slow":
             metrics.DROPPED.inc()
-        viewer.holds = 1 << 62
+        viewer.holds = NEVER
         self._unregister(viewer)
         wait_ms = random.randint(500, 5_000) if why in _COMES_BACK else None
         viewer.tell(frames.Bye(code=why, retry_after_ms=wait_ms))
-        self._spawn(viewer.connection.close(_CLOSES[why], why))
+        self._spawn(wire.close(viewer.connection, _CLOSES[why], why))
 
     def _end(self, hub: Hub) -> None:
         self._spawn(self._bye_later(hub))
@@ -209,10 +211,8 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
 
-def _quiet() -> Any:
+def _quiet() -> logging.Logger:
     """The library's log of its own: a refused handshake is ordinary here."""
-    import logging
-
     logger = logging.getLogger("siyu.live.websockets")
     logger.setLevel(logging.CRITICAL)
     return logger

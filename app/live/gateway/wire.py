@@ -7,6 +7,8 @@ another), and the library too writes its own pings and closes as whole frames. T
 it; checked with websockets 16 and 17.
 """
 
+import asyncio
+
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -14,6 +16,7 @@ from websockets.protocol import State
 BUFFER_LIMIT_BYTES = 64 * 1024
 """What may wait unsent for one viewer before he is left out."""
 
+CLOSE_S = 3.0
 OPEN = State.OPEN
 
 
@@ -26,6 +29,15 @@ def write(connection: ServerConnection, frame: bytes) -> None:
     """Hand over a ready frame; nothing happens once the socket is closing."""
     if connection.protocol.state is OPEN:
         connection.transport.write(frame)
+
+
+async def close(connection: ServerConnection, code: int, reason: str) -> None:
+    """Close politely within `CLOSE_S`, else cut: the library's own close waits for ever for a peer that reads nothing."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close(code, reason)
+    except TimeoutError:
+        connection.transport.abort()
 
 
 def unsent(connection: ServerConnection) -> int:

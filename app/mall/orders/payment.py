@@ -72,7 +72,9 @@ async def _may_sell(session: AsyncSession, order: LockedOrder, charge: Charge, t
     """Whether this money buys the order: it is unpaid, or closed and its units could be reserved once more."""
     if order.row["status"] == "unpaid":
         return True
-    if order.row["status"] != "closed" or not payments.fits(charge, transaction):
+    if order.row["status"] != "closed" or charge.status is ChargeStatus.SETTLED:
+        return False
+    if not payments.fits(charge, transaction):
         return False
     try:
         async with db.savepoint(session):

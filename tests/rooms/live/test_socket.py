@@ -87,6 +87,34 @@ async def test_what_the_ring_no_longer_holds_comes_from_the_stream(hall: Hall) -
     assert held(back.numbers(), seq + 1, back.seq)
 
 
+async def test_viewers_cut_again_and_again_hold_every_event_once(hall: Hall) -> None:
+    async def talk() -> None:
+        for number in range(600):
+            await hall.say(f"m{number}")
+
+    async def watch() -> list[int]:
+        viewer = await hall.enter()
+        numbers: list[int] = []
+        for _ in range(4):
+            while len(viewer.events) < 90:
+                await viewer.next()
+            await viewer.cut()
+            numbers += viewer.numbers()
+            viewer = await hall.enter(since=f"room:{viewer.epoch}:{viewer.seq}")
+        while "end" not in viewer.texts():
+            await viewer.next()
+        return numbers + viewer.numbers()
+
+    watching = [asyncio.create_task(watch()) for _ in range(20)]
+    while len(hall.viewers) < 20:  # noqa: ASYNC110  all hear the whole talk
+        await asyncio.sleep(0.01)
+    await talk()
+    end = await hall.say("end")
+    for numbers in await asyncio.gather(*watching):
+        assert held(numbers, numbers[0], numbers[-1])
+        assert numbers[-1] >= end
+
+
 @pytest.mark.parametrize("since", ["room:000000000000:7", "nonsense", "room:{epoch}:999999"])
 async def test_a_position_that_cannot_be_resumed_is_answered_with_a_gap(hall: Hall, since: str) -> None:
     first = await hall.enter()
@@ -129,6 +157,7 @@ async def test_a_viewer_that_stops_reading_delays_nobody_and_is_dropped(
     hall: Hall, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     monkeypatch.setattr("app.live.gateway.joining.SLOW_S", 1.0)
+    monkeypatch.setattr("app.live.gateway.wire.CLOSE_S", 0.5)
     healthy = await hall.enter()
     stalled = socket.socket()
     stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

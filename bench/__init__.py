@@ -1,0 +1,1 @@
+"""Measurements. `make bench` runs them all, prints a table and writes `bench/latest.json`."""

@@ -1,0 +1,39 @@
+"""`python -m bench [name …]`: run the named measurements, or all."""
+
+import asyncio
+import json
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import live_room, orders
+from bench.figures import Figure
+
+MEASUREMENTS = {"orders": orders.measure, "live_room": live_room.measure}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(MEASUREMENTS)
+    figures: list[Figure] = []
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr)
+        figures += asyncio.run(MEASUREMENTS[name]())
+    table = Table("figure", "value", "unit", "baseline", "ratio", "goal", "holds")
+    for f in figures:
+        holds = "" if f.holds is None else "yes" if f.holds else "no"
+        table.add_row(f.name, _number(f.value), f.unit, _number(f.baseline), _number(f.ratio), f.goal or "", holds)
+    Console().print(table)
+    Console().print(f"{platform.machine()}, Python {platform.python_version()}, all on one machine")
+    target = Path(__file__).parent / "latest.json"
+    target.write_text(json.dumps([f.as_json() for f in figures], indent=2) + "\n")
+    return 0
+
+
+sys.exit(main())

@@ -1,0 +1,206 @@
+"""Orders per second through HTTP with two API processes, beside pgbench running the same SQL on the same server."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import make_url
+
+from app import schema
+from app.auditor import run_audit
+from app.core.db import Database
+from app.core.embedded import engines, postgres_binary
+from app.core.ids import parse
+from app.core.settings import Settings
+from app.demo.brand import build, create_headquarters
+from app.demo.people import Api, Customer
+from app.development import with_wechat
+from app.main import create_app
+from app.stack import Stack
+from bench import statements
+from bench.figures import Figure
+from bench.wire import Connection
+
+CUSTOMERS = 64
+SKUS = 20
+WARM_UP_S = 3
+MEASURE_S = 10
+CONNECTIONS = 16
+GOAL_RATIO = 0.4
+
+
+async def measure() -> list[Figure]:
+    """One fresh system; first through HTTP, then by pgbench on the same database."""
+    with tempfile.TemporaryDirectory(prefix="siyu-bench-", ignore_cleanup_errors=True) as folder:
+        ports = _free_ports(3)
+        settings = Settings(
+            _env_file=None,
+            data_dir=Path(folder),
+            database_url=None,
+            redis_url=None,
+            port=ports[0],
+            live_port=ports[1],
+            simulator_port=ports[2],
+            public_url=f"http://127.0.0.1:{ports[0]}",
+            rate_limits=False,
+            log_level="ERROR",
+            api_workers=2,
+            api_connections=10,
+        )
+        with engines(settings) as running:
+            return await _measure(with_wechat(running))
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+async def _measure(settings: Settings) -> list[Figure]:
+    database = Database(settings, connections=2, name="siyu-bench")
+    await schema.upgrade(database)
+    await create_headquarters(database)
+    names = (
+        "data_dir",
+        "database_url",
+        "redis_url",
+        "port",
+        "simulator_port",
+        "public_url",
+        "rate_limits",
+        "log_level",
+    )
+    environment = {f"SIYU_{name.upper()}": str(getattr(settings, name)) for name in names}
+    environment |= {"SIYU_API_WORKERS": "2", "SIYU_WECHAT_MCHID": ""}
+    stack = Stack(settings, environment, log=settings.data_dir / "processes.log", live=False)
+    try:
+        await stack.start()
+        async with (
+            httpx.AsyncClient(base_url=settings.public_url, timeout=60, trust_env=False) as http,
+            httpx.AsyncClient(base_url=settings.wechat_pay_base, timeout=60, trust_env=False) as simulator,
+        ):
+            scene = await _scene(http, simulator)
+        http_rate, p99_ms = await _load(settings, scene)
+        recorded = await _record(settings, scene)
+    finally:
+        await stack.stop()
+    breaches = [b for found in (await run_audit(database)).values() for b in found]
+    baseline = await _pgbench(settings, scene, recorded)
+    await database.close()
+    ratio = http_rate / baseline
+    return [
+        Figure(
+            name="orders_http_2_workers",
+            value=round(http_rate, 1),
+            unit="orders/s",
+            baseline=round(baseline, 1),
+            ratio=round(ratio, 3),
+            goal=f"ratio >= {GOAL_RATIO}",
+            holds=ratio >= GOAL_RATIO,
+        ),
+        Figure(name="orders_http_p99", value=round(p99_ms, 1), unit="ms"),
+        Figure(name="orders_audit_breaches", value=len(breaches), unit="breaches", goal="0", holds=not breaches),
+    ]
+
+
+async def _scene(http: httpx.AsyncClient, simulator: httpx.AsyncClient) -> dict[str, Any]:
+    """The brand, twenty well-stocked SKUs and people to buy them."""
+    brand = await build(http)
+    store = brand.stores["s001"]["id"]
+    body = {"title": "压测", "skus": [{"title": f"款{i}", "list_fen": 1_000 + i} for i in range(SKUS)]}
+    product = await brand.hq.post("/v1/admin/mall/products", body)
+    place = "plc" + store.removeprefix("sto")
+    for sku in product["skus"]:
+        stock = {"on_hand": 1_000_000, "list_fen": None, "version": 0}
+        await brand.hq.put(f"/v1/admin/mall/stock/{place}/{sku['id']}", stock)
+    customers = [await Customer.log_in(http, simulator, f"客{i}") for i in range(CUSTOMERS)]
+    return {"store": store, "product": product, "customers": customers}
+
+
+def _order(scene: dict[str, Any], index: int) -> dict[str, Any]:
+    sku = scene["product"]["skus"][index % SKUS]
+    return {
+        "store": scene["store"],
+        "lines": [{"sku": sku["id"], "quantity": 1}],
+        "fulfilment": {"kind": "pickup"},
+        "expected_payable_fen": sku["list_fen"],
+    }
+
+
+async def _load(settings: Settings, scene: dict[str, Any]) -> tuple[float, float]:
+    """Orders per second and the 99th percentile in ms, closed loop."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time() + WARM_UP_S
+    end = begin + MEASURE_S
+    took_s: list[float] = []
+
+    async def buy(number: int) -> None:
+        connection = Connection(settings.host, settings.port)
+        customer: Api = scene["customers"][number % CUSTOMERS]
+        token = customer._headers["Authorization"].removeprefix("Bearer ")
+        count = number
+        while (started := loop.time()) < end:
+            status, body = await connection.post("/v1/mall/orders", token, _order(scene, count), uuid4().hex)
+            assert status == 201, body
+            finished = loop.time()
+            if begin <= started and finished <= end:
+                took_s.append(finished - started)
+            count += CONNECTIONS
+        connection.close()
+
+    await asyncio.gather(*(buy(number) for number in range(CONNECTIONS)))
+    took_s.sort()
+    return len(took_s) / MEASURE_S, took_s[int(len(took_s) * 0.99)] * 1000
+
+
+async def _record(settings: Settings, scene: dict[str, Any]) -> list[statements.Statement]:
+    """The statements of one order, from the product itself in this process, WeChat asked in between as always."""
+    app = create_app(settings)
+    customer: Api = scene["customers"][0]
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://bench") as http,
+    ):
+        with statements.recorded() as recorded:
+            headers = {**customer._headers, "Idempotency-Key": "bench-key-1"}
+            reply = await http.post("/v1/mall/orders", json=_order(scene, 0), headers=headers)
+    assert reply.status_code == 201, reply.text
+    return recorded
+
+
+async def _pgbench(settings: Settings, scene: dict[str, Any], recorded: list[statements.Statement]) -> float:
+    """Transactions per second of the same SQL, prepared, without Python."""
+    skus = [parse("sku", sku["id"]) for sku in scene["product"]["skus"]]
+    known = {parse("sto", scene["store"]), parse("prd", scene["product"]["id"]), *skus}
+    known |= {parse("cus", customer.id) for customer in scene["customers"]}
+    path = settings.data_dir / "order.sql"
+    path.write_text(statements.script(recorded, known, skus, skus[0]))
+    path.chmod(0o644)
+    return await asyncio.to_thread(_run_pgbench, settings, path)
+
+
+def _run_pgbench(settings: Settings, path: Path) -> float:
+    assert settings.database_url
+    url = make_url(settings.database_url)
+    host = str(url.query.get("host") or url.host)
+    command = [
+        str(postgres_binary("pgbench")),
+        *("-h", host, "-U", str(url.username), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2"),
+        *("-T", str(MEASURE_S), "-f", str(path), str(url.database)),
+    ]
+    if url.port:
+        command[1:1] = ["-p", str(url.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ})
+    rate = next((line for line in done.stdout.splitlines() if line.startswith("tps")), None)
+    if done.returncode or rate is None:
+        raise RuntimeError(f"pgbench failed: {done.stderr[-2_000:]}")
+    return float(rate.split()[2])

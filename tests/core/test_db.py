@@ -1,0 +1,193 @@
+"""Hand-written SQL inside the session's transaction: the four ways in which the bare driver bites, held shut."""
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlmodel import select
+
+from app.core import db as sql
+from app.core.db import AsyncSession, Database, TransactionFailed, asyncpg_url
+from app.core.ids import new_id
+from app.mall.catalog.models import Category
+
+
+@pytest.fixture(autouse=True)
+async def notes(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "CREATE TABLE note (word text PRIMARY KEY)")
+
+
+async def write(session: AsyncSession, word: str) -> None:
+    await sql.execute(session, "INSERT INTO note VALUES ($1)", word)
+
+
+async def words(db: Database) -> list[str]:
+    """What is committed, seen by a connection of its own."""
+    connection = await asyncpg.connect(asyncpg_url(db.url))
+    try:
+        return [row["word"] for row in await connection.fetch("SELECT word FROM note ORDER BY word")]
+    finally:
+        await connection.close()
+
+
+class Refused(Exception):
+    pass
+
+
+async def test_a_first_statement_is_already_inside_the_transaction(db: Database) -> None:
+    with pytest.raises(Refused):
+        async with db.transaction() as session:
+            await write(session, "first")
+            assert await words(db) == [], "not committed by itself"
+            raise Refused
+    assert await words(db) == []
+    async with db.transaction() as session:
+        await write(session, "kept")
+    assert await words(db) == ["kept"]
+
+
+async def test_hand_written_and_orm_statements_share_one_transaction(db: Database) -> None:
+    async with db.transaction() as session:
+        mine = await sql.fetchval(session, "SELECT pg_current_xact_id()::text")
+        assert (await (await session.connection()).execute(text("SELECT pg_current_xact_id()::text"))).scalar() == mine
+        async with sql.savepoint(session):
+            assert await sql.fetchval(session, "SELECT pg_current_xact_id()::text") == mine
+
+
+async def test_a_write_in_a_savepoint_is_undone_with_it(db: Database) -> None:
+    async with db.transaction() as session:
+        await write(session, "before")
+        with pytest.raises(Refused):
+            async with sql.savepoint(session):
+                await write(session, "inside")
+                raise Refused
+        await write(session, "after")
+    assert await words(db) == ["after", "before"]
+
+
+async def test_a_savepoint_that_is_the_first_thing_of_a_transaction(db: Database) -> None:
+    with pytest.raises(Refused):
+        async with db.transaction() as session:
+            async with sql.savepoint(session):
+                await write(session, "inside")
+            raise Refused
+    assert await words(db) == []
+
+
+async def test_savepoints_inside_savepoints(db: Database) -> None:
+    async with db.transaction() as session:
+        async with sql.savepoint(session):
+            await write(session, "outer")
+            with pytest.raises(Refused):
+                async with sql.savepoint(session):
+                    await write(session, "inner")
+                    raise Refused
+            await write(session, "outer again")
+        with pytest.raises(Refused):
+            async with sql.savepoint(session):
+                async with sql.savepoint(session):
+                    await write(session, "released, then undone from above")
+                raise Refused
+    assert await words(db) == ["outer", "outer again"]
+
+
+async def test_a_failed_statement_in_a_savepoint_leaves_the_transaction_good(db: Database) -> None:
+    async with db.transaction() as session:
+        await write(session, "one")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            async with sql.savepoint(session):
+                await write(session, "one")
+        await write(session, "two")
+    assert await words(db) == ["one", "two"]
+
+
+async def test_an_error_swallowed_inside_a_savepoint_fails_the_savepoint(db: Database) -> None:
+    async with db.transaction() as session:
+        await write(session, "one")
+        with pytest.raises(TransactionFailed):
+            async with sql.savepoint(session):
+                with pytest.raises(asyncpg.UniqueViolationError):
+                    await write(session, "one")
+    assert await words(db) == ["one"]
+
+
+async def test_an_error_swallowed_in_hand_written_sql_refuses_the_commit(db: Database) -> None:
+    with pytest.raises(TransactionFailed):
+        async with db.transaction() as session:
+            await write(session, "one")
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await write(session, "one")
+    assert await words(db) == []
+
+
+async def test_an_error_swallowed_in_the_orm_refuses_the_commit(db: Database) -> None:
+    with pytest.raises((TransactionFailed, SQLAlchemyError)):
+        async with db.transaction() as session:
+            await write(session, "one")
+            with pytest.raises(IntegrityError):
+                await (await session.connection()).execute(text("INSERT INTO note VALUES ('one')"))
+    assert await words(db) == []
+
+
+async def test_rows_that_the_orm_has_not_flushed_are_visible(db: Database) -> None:
+    category = Category(id=new_id(), name="茶叶", position=1)
+    async with db.transaction() as session:
+        session.add(category)
+        assert await sql.fetchval(session, "SELECT name FROM mall_category WHERE id = $1", category.id) == "茶叶"
+        category.name = "红茶"
+        assert await sql.fetchval(session, "SELECT name FROM mall_category WHERE id = $1", category.id) == "红茶"
+    async with db.transaction() as session:
+        assert (await session.exec(select(Category.name))).all() == ["红茶"]
+
+
+async def test_a_task_holds_one_transaction_and_others_their_own(db: Database) -> None:
+    async with db.transaction() as session:
+        with pytest.raises(RuntimeError, match="already has a transaction"):
+            async with db.transaction():
+                pass
+        await write(session, "outer")
+    async def alone(word: str) -> None:
+        async with db.transaction() as own:
+            await write(own, word)
+
+    await asyncio.gather(*(alone(uuid4().hex) for _ in range(30)))
+    assert len(await words(db)) == 31
+
+
+async def test_a_cancelled_block_commits_nothing_and_gives_its_connection_back(db: Database) -> None:
+    inside = asyncio.Event()
+
+    async def hang() -> None:
+        async with db.transaction() as session:
+            await write(session, "half")
+            inside.set()
+            await sql.execute(session, "SELECT pg_sleep(60)")
+
+    task = asyncio.create_task(hang())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await words(db) == []
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(_ping(db) for _ in range(40)))
+
+
+async def _ping(db: Database) -> None:
+    async with db.transaction() as session:
+        assert await sql.fetchval(session, "SELECT 1") == 1
+
+
+async def test_counts_and_many_rows(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.executemany(session, "INSERT INTO note VALUES ($1)", [("a",), ("b",), ("c",)])
+        assert await sql.execute(session, "UPDATE note SET word = word || '!'") == 3
+        assert await sql.execute(session, "DELETE FROM note WHERE word = 'none'") == 0
+        assert await sql.execute(session, "CREATE TABLE another (n int)") == 0
+        assert await sql.fetchrow(session, "SELECT 1 WHERE false") is None
+        assert await sql.fetchval(session, "SELECT 1 WHERE false") is None
+    assert await words(db) == ["a!", "b!", "c!"]

@@ -1,0 +1,364 @@
+"""The event log: writers that roll back, sequencers and consumers that crash, events that cannot be applied, relays."""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.core import db as sql
+from app.core.db import AsyncSession, Database
+from app.core.errors import NotFound
+from app.core.events import (
+    Fact,
+    Recorded,
+    Relay,
+    Transactional,
+    list_parked,
+    publish,
+    publish_many,
+    replay,
+    run_once,
+    sequence_once,
+)
+from app.core.events.consumers import register
+from app.core.ids import new_id
+from app.core.runtime import Runtime
+from tests.audit import count
+
+
+class Counted(Fact, frozen=True, kw_only=True, tag="test.counted"):
+    subject: UUID
+    number: int
+
+    @property
+    def stream(self) -> UUID:
+        return self.subject
+
+
+class Passed(Fact, frozen=True, kw_only=True, tag="test.passed"):
+    subject: UUID
+
+    @property
+    def stream(self) -> UUID:
+        return self.subject
+
+
+class Crashed(Exception):
+    """Stands for whatever goes wrong in a consumer."""
+
+
+@pytest.fixture(autouse=True)
+async def effects(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "CREATE TABLE subject (id uuid PRIMARY KEY, number int NOT NULL DEFAULT 0)")
+        await sql.execute(
+            session,
+            """CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, reader text, seq bigint, subject uuid,
+                                    number int, UNIQUE (reader, seq))""",
+        )
+
+
+async def new_subjects(db: Database, amount: int) -> list[UUID]:
+    ids = [new_id() for _ in range(amount)]
+    async with db.transaction() as session:
+        await sql.execute(session, "INSERT INTO subject (id) SELECT * FROM unnest($1::uuid[])", ids)
+    return ids
+
+
+async def happen(db: Database, subject: UUID, *, fail: bool = False) -> None:
+    """The subject's next fact, published while its row is held."""
+    async with db.transaction() as session:
+        number = await sql.fetchval(
+            session, "UPDATE subject SET number = number + 1 WHERE id = $1 RETURNING number", subject
+        )
+        await publish(session, Counted(subject=subject, number=number))
+        if fail:
+            raise Crashed
+
+
+async def sequence(db: Database) -> int:
+    async with db.transaction() as session:
+        return await sequence_once(session)
+
+
+async def write_effects(session: AsyncSession, reader: str, batch: Sequence[Recorded[Counted]]) -> None:
+    await sql.executemany(
+        session,
+        "INSERT INTO effect (reader, seq, subject, number) VALUES ($1, $2, $3, $4)",
+        [(reader, one.seq, one.fact.subject, one.fact.number) for one in batch],
+    )
+
+
+async def effects_of(db: Database, reader: str) -> list[tuple[UUID, int]]:
+    async with db.transaction() as session:
+        rows = await sql.fetch(session, "SELECT subject, number FROM effect WHERE reader = $1 ORDER BY id", reader)
+    return [(row["subject"], row["number"]) for row in rows]
+
+
+async def listen(db: Database, *consumers: Any) -> None:
+    async with db.transaction() as session:
+        await register(session, consumers)
+
+
+async def cursor(db: Database, name: str) -> int:
+    return await count(db, "SELECT seq FROM event_cursor WHERE consumer = $1", name)
+
+
+async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorder_nothing(
+    db: Database, runtime: Runtime
+) -> None:
+    chance = random.Random(5)
+    subjects = await new_subjects(db, 12)
+    committed = Counter[UUID]()
+    writing = True
+
+    def reader(name: str) -> Transactional:
+        async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+            if chance.random() < 0.1:
+                raise ConnectionError("crashed before the effects")
+            await write_effects(session, name, batch)
+            if chance.random() < 0.1:
+                raise ConnectionError("crashed after the effects")
+
+        return Transactional(name, (Counted,), apply, batch=40)
+
+    readers = [reader(f"reader {n}") for n in range(3)]
+    await listen(db, *readers)
+
+    async def writer() -> None:
+        for _ in range(40):
+            subject = chance.choice(subjects)
+            try:
+                await happen(db, subject, fail=chance.random() < 0.1)
+            except Crashed:
+                continue
+            committed[subject] += 1
+
+    async def sequencer() -> None:
+        while writing or await count(db, "SELECT count(*) FROM event_inbox"):
+            await sequence(db)
+            await asyncio.sleep(0)
+
+    async def consume(consumer: Transactional) -> None:
+        while writing or await count(db, "SELECT count(*) FROM event_inbox") or await cursor(db, consumer.name) < total():
+            try:
+                await run_once(runtime, consumer)
+            except ConnectionError:
+                continue
+            await asyncio.sleep(0)
+
+    def total() -> int:
+        return sum(committed.values())
+
+    tasks = [asyncio.create_task(work) for work in (sequencer(), sequencer(), *(consume(r) for r in readers), consume(readers[0]))]
+    await asyncio.gather(*(writer() for _ in range(24)))
+    writing = False
+    async with asyncio.timeout(60):
+        await asyncio.gather(*tasks)
+
+    assert total() > 700
+    assert await count(db, "SELECT count(*) FROM event") == total()
+    assert await count(db, "SELECT max(seq) FROM event") == total(), "no gaps"
+    for consumer in readers:
+        seen = defaultdict(list)
+        for subject, number in await effects_of(db, consumer.name):
+            seen[subject].append(number)
+        assert dict(seen) == {subject: list(range(1, n + 1)) for subject, n in committed.items()}
+    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+
+
+async def test_an_open_transaction_holds_up_its_own_facts_only(db: Database, runtime: Runtime) -> None:
+    slow, quick = await new_subjects(db, 2)
+    published, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow_writer() -> None:
+        async with db.transaction() as session:
+            await publish(session, Counted(subject=slow, number=1))
+            published.set()
+            await finish.wait()
+
+    task = asyncio.create_task(slow_writer())
+    await published.wait()
+    await happen(db, quick)
+    assert await sequence(db) == 1
+    finish.set()
+    await task
+    assert await sequence(db) == 1
+    async with db.transaction() as session:
+        rows = await sql.fetch(session, "SELECT seq, stream FROM event ORDER BY seq")
+    assert [(row["seq"], row["stream"]) for row in rows] == [(1, quick), (2, slow)]
+
+
+async def test_two_sequencers_do_not_wait_for_each_other(db: Database) -> None:
+    (subject,) = await new_subjects(db, 1)
+    await happen(db, subject)
+    async with db.transaction() as session:
+        assert await sequence_once(session) == 1
+        assert await asyncio.create_task(sequence(db), context=Context()) == 0
+    assert await sequence(db) == 0
+
+
+def failing(name: str, broken: set[int]) -> Transactional:
+    async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+        await write_effects(session, name, batch)
+        for one in batch:
+            if one.fact.number in broken:
+                raise Crashed(f"cannot take {one.fact.number}")
+
+    return Transactional(name, (Counted,), apply)
+
+
+async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(db: Database, runtime: Runtime) -> None:
+    bad, good = await new_subjects(db, 2)
+    broken = {2}
+    consumer = failing("reader", broken)
+    await listen(db, consumer)
+    async with db.transaction() as session:
+        facts = [Counted(subject=bad, number=n) for n in (1, 2, 3)] + [Counted(subject=good, number=n) for n in (11, 12)]
+        await publish_many(session, facts)
+    await sequence(db)
+    assert await run_once(runtime, consumer) == 5
+    assert await effects_of(db, "reader") == [(bad, 1), (good, 11), (good, 12)]
+
+    await happen_as(db, bad, 4)
+    await happen_as(db, good, 13)
+    await sequence(db)
+    assert await run_once(runtime, consumer) == 2
+    assert (await effects_of(db, "reader"))[3:] == [(good, 13)]
+    async with db.transaction() as session:
+        parked = await list_parked(session, after=None, limit=10)
+    assert [(one.seq, one.error and "cannot take 2" in one.error) for one in parked] == [(2, True), (3, None), (6, None)]
+
+    async with db.transaction() as session:
+        assert await replay(session, [consumer], parked[1].id) == 0, "not mended yet"
+    broken.clear()
+    async with db.transaction() as session:
+        assert await replay(session, [consumer], parked[2].id) == 3
+    assert [effect for effect in await effects_of(db, "reader") if effect[0] == bad] == [(bad, n) for n in (1, 2, 3, 4)]
+    async with db.transaction() as session:
+        assert await list_parked(session, after=None, limit=10) == []
+        with pytest.raises(NotFound):
+            await replay(session, [consumer], parked[0].id)
+    await happen_as(db, bad, 5)
+    await sequence(db)
+    await run_once(runtime, consumer)
+    assert (await effects_of(db, "reader"))[-1] == (bad, 5), "the stream flows again"
+
+
+async def happen_as(db: Database, subject: UUID, number: int) -> None:
+    async with db.transaction() as session:
+        await publish(session, Counted(subject=subject, number=number))
+
+
+async def test_a_replay_that_fails_half_way_heals_what_came_before(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    broken = {1, 3}
+    consumer = failing("reader", broken)
+    await listen(db, consumer)
+    for number in (1, 2, 3, 4):
+        await happen_as(db, subject, number)
+    await sequence(db)
+    await run_once(runtime, consumer)
+    assert await effects_of(db, "reader") == []
+    broken.remove(1)
+    async with db.transaction() as session:
+        first = (await list_parked(session, after=None, limit=1))[0]
+        assert await replay(session, [consumer], first.id) == 2
+    assert await effects_of(db, "reader") == [(subject, 1), (subject, 2)]
+    async with db.transaction() as session:
+        left = await list_parked(session, after=None, limit=10)
+    assert [(one.seq, bool(one.error)) for one in left] == [(3, True), (4, False)]
+
+
+async def test_an_old_shape_that_no_longer_fits_is_parked_not_fatal(db: Database, runtime: Runtime) -> None:
+    bad, good = await new_subjects(db, 2)
+    consumer = failing("reader", set())
+    await listen(db, consumer)
+    async with db.transaction() as session:
+        await sql.execute(
+            session, "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')", bad
+        )
+    await happen(db, good)
+    await sequence(db)
+    assert await run_once(runtime, consumer) == 2
+    assert await effects_of(db, "reader") == [(good, 1)]
+    assert await count(db, "SELECT count(*) FROM event_parked WHERE stream = $1", bad) == 1
+
+
+async def test_a_consumer_reads_its_own_kinds_and_passes_over_the_rest(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    consumer = failing("reader", set())
+    await listen(db, consumer)
+    async with db.transaction() as session:
+        await publish_many(session, [Passed(subject=subject) for _ in range(5)])
+    await sequence(db)
+    assert await run_once(runtime, consumer) == 5
+    assert await cursor(db, "reader") == 5
+    assert await run_once(runtime, consumer) == 0
+
+
+async def test_a_new_consumer_begins_at_the_beginning(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    for _ in range(3):
+        await happen(db, subject)
+    await sequence(db)
+    late = failing("late", set())
+    assert await run_once(runtime, late) == 0, "not registered"
+    await listen(db, late)
+    await listen(db, late)
+    assert await run_once(runtime, late) == 3
+    assert await effects_of(db, "late") == [(subject, n) for n in (1, 2, 3)]
+
+
+async def test_a_relay_sends_at_least_once_and_never_inside_a_transaction(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    sent: list[int] = []
+    crash = iter([True, False, False])
+
+    async def send(runtime: Runtime, batch: Sequence[Recorded[Counted]]) -> None:
+        await runtime.redis.ping()
+        sent.extend(one.seq for one in batch)
+        if next(crash):
+            raise Crashed
+
+    relay = Relay("relay", (Counted,), send)
+    await listen(db, relay)
+    await happen(db, subject)
+    await happen(db, subject)
+    await sequence(db)
+    with pytest.raises(Crashed):
+        await run_once(runtime, relay)
+    assert await cursor(db, "relay") == 0
+    assert await run_once(runtime, relay) == 2
+    assert await run_once(runtime, relay) == 0
+    assert sent == [1, 2, 1, 2], "again under the same numbers"
+
+
+async def test_of_two_relays_at_once_one_moves_the_cursor(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    both = asyncio.Barrier(2)
+
+    async def send(runtime: Runtime, batch: Sequence[Recorded[Counted]]) -> None:
+        await both.wait()
+
+    relay = Relay("relay", (Counted,), send)
+    await listen(db, relay)
+    await happen(db, subject)
+    await sequence(db)
+    assert sorted(await asyncio.gather(run_once(runtime, relay), run_once(runtime, relay))) == [0, 1]
+    assert await cursor(db, "relay") == 1
+
+
+async def test_a_fact_of_a_rolled_back_transaction_was_never_told(db: Database) -> None:
+    (subject,) = await new_subjects(db, 1)
+    with pytest.raises(Crashed):
+        async with db.transaction() as session:
+            await publish(session, Counted(subject=subject, number=1))
+            raise Crashed
+    assert await sequence(db) == 0
+    assert await count(db, "SELECT count(*) FROM event_inbox") == 0

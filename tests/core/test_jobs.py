@@ -1,0 +1,136 @@
+"""Jobs live and die with the transaction that defers them; a failing one is held, never dropped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from app.core import db as sql
+from app.core import jobs
+from app.core.db import Database
+from app.core.jobs import Job, JobRunner
+from app.core.runtime import Runtime
+from tests.audit import count
+
+
+class Refused(Exception):
+    pass
+
+
+QUEUED = "SELECT count(*) FROM pgqueuer"
+
+
+async def drain(runtime: Runtime, run: Callable[[Runtime, dict[str, Any]], Awaitable[None]], attempts: int = 1) -> None:
+    await asyncio.wait_for(JobRunner(runtime, [Job("test.work", run, max_attempts=attempts)], []).drain(), 30)
+
+
+async def test_a_deferred_job_runs_with_its_arguments(db: Database, runtime: Runtime) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        seen.append(arguments)
+
+    async with db.transaction() as session:
+        await jobs.defer(session, "test.work", key="a", order="ord_1", amount_fen=3)
+    await drain(runtime, work)
+    assert seen == [{"order": "ord_1", "amount_fen": 3}]
+    assert await count(db, QUEUED) == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_rolled_back_transaction_leaves_no_job(db: Database, first: bool) -> None:
+    with pytest.raises(Refused):
+        async with db.transaction() as session:
+            if not first:
+                await sql.execute(session, "SELECT 1")
+            await jobs.defer(session, "test.work", key="a")
+            raise Refused
+    assert await count(db, QUEUED) == 0
+
+
+async def test_a_savepoint_that_fails_takes_its_job_along(db: Database) -> None:
+    async with db.transaction() as session:
+        with pytest.raises(Refused):
+            async with sql.savepoint(session):
+                await jobs.defer(session, "test.work", key="a")
+                raise Refused
+        await jobs.defer(session, "test.work", key="b")
+    assert await count(db, QUEUED) == 1
+
+
+async def test_one_key_waits_once(db: Database, runtime: Runtime) -> None:
+    ran = 0
+
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        nonlocal ran
+        ran += 1
+
+    async def ask() -> None:
+        async with db.transaction() as session:
+            await jobs.defer(session, "test.work", key="same")
+
+    await asyncio.gather(*(ask() for _ in range(20)))
+    assert await count(db, QUEUED) == 1
+    await drain(runtime, work)
+    await ask()
+    await drain(runtime, work)
+    assert ran == 2, "a finished job does not stand in the way of the next"
+
+
+async def test_a_job_that_fails_is_tried_again(db: Database, runtime: Runtime) -> None:
+    tries = 0
+
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise Refused
+
+    async with db.transaction() as session:
+        await jobs.defer(session, "test.work", key="a")
+    for _ in range(3):
+        await drain(runtime, work, attempts=5)
+        async with db.transaction() as session:  # its next attempt is due
+            await sql.execute(session, "UPDATE pgqueuer SET execute_after = clock_timestamp() - interval '1 second'")
+    assert tries == 3
+    assert await count(db, QUEUED) == 0
+
+
+async def test_a_job_that_keeps_failing_is_held_and_visible(db: Database, runtime: Runtime) -> None:
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        raise Refused
+
+    async with db.transaction() as session:
+        await jobs.defer(session, "test.work", key="a", refund="rfd_1")
+    for _ in range(3):
+        await drain(runtime, work, attempts=2)
+        async with db.transaction() as session:
+            await sql.execute(session, "UPDATE pgqueuer SET execute_after = clock_timestamp() - interval '1 second'")
+    async with db.transaction() as session:
+        rows = await sql.fetch(session, "SELECT status::text, payload FROM pgqueuer")
+    assert [row["status"] for row in rows] == ["failed"]
+    assert b"rfd_1" in rows[0]["payload"]
+
+
+async def test_a_job_for_later_is_not_due_now(db: Database, runtime: Runtime) -> None:
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        raise AssertionError("too early")
+
+    async with db.transaction() as session:
+        await jobs.defer(session, "test.work", key="a", after_s=600)
+    await drain(runtime, work)
+    assert await count(db, "SELECT count(*) FROM pgqueuer WHERE status = 'queued'") == 1
+
+
+async def test_once_is_true_for_the_first_transaction_that_commits(db: Database) -> None:
+    with pytest.raises(Refused):
+        async with db.transaction() as session:
+            assert await jobs.once(session, "k")
+            raise Refused
+
+    async def attempt() -> bool:
+        async with db.transaction() as session:
+            return await jobs.once(session, "k")
+
+    assert sorted(await asyncio.gather(*(attempt() for _ in range(10)))) == [False] * 9 + [True]
