@@ -18,6 +18,7 @@ from app.core.http import RuntimeDep, problems
 from app.core.http.limits import Limiter
 from app.core.http.middleware import BodyLimited, Observed
 from app.core.http.problems import Busy, install
+from app.core.http.reference import serve_error_codes, serve_reference
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.event_routes import router as event_router
@@ -54,10 +55,13 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,
+        docs_url=None,
         redoc_url=None,
     )
     install(app)
     _add_health(app)
+    serve_reference(app)
+    serve_error_codes(app)
     for router in (*ROUTERS, event_router):
         app.include_router(router)
     app.add_middleware(BodyLimited)

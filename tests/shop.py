@@ -71,7 +71,10 @@ class Shop:
 
     def _person(self, token: str) -> Person:
         person = Person(
-            transport=self.api._transport, base_url="http://api", headers={"Authorization": f"Bearer {token}"}, timeout=30
+            transport=self.api._transport,
+            base_url="http://api",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
         )
         person.shop = self
         return person

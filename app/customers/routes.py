@@ -9,7 +9,15 @@ from starlette.requests import Request
 from app.core import auth
 from app.core.auth import Actor, Allow, CurrentCustomer, Kind, RefreshReused, customers, public, staff
 from app.core.auth import tokens as access_tokens
-from app.core.errors import NotFound, RateLimited, Unauthenticated, UpstreamFailed, VersionConflict
+from app.core.errors import (
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    UpstreamFailed,
+    ValidationFailed,
+    VersionConflict,
+)
 from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, door, limit, problems
 from app.core.ids import AddressId
 from app.customers import addresses, flows, people
@@ -26,7 +34,7 @@ from app.customers.schemas import (
     SessionRefresh,
     SessionView,
 )
-from app.wechat import CodeRefused, MiniProgram
+from app.wechat import CodeRefused, MiniProgram, WechatRefused
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 routers = [router]
@@ -58,7 +66,7 @@ class _LoggedIn(Allow):
     "/session",
     summary="Log in with a code of wx.login",
     dependencies=[public, limit("customers.log_in", "120/minute")],
-    responses=problems(CodeRefused, RateLimited, UpstreamFailed),
+    responses=problems(CodeRefused, RateLimited, UpstreamFailed, WechatRefused, ValidationFailed),
 )
 async def log_in(body: SessionCreate, database: Db, runtime: RuntimeDep, wechat: Wechat) -> SessionView:
     """Call `wx.login`, send its `code`, keep both tokens. A code works once, within five minutes.
@@ -72,7 +80,7 @@ async def log_in(body: SessionCreate, database: Db, runtime: RuntimeDep, wechat:
     "/session/refresh",
     summary="Exchange the refresh token for a new pair",
     dependencies=[public, limit("customers.refresh", "120/minute")],
-    responses=problems(Unauthenticated, RefreshReused, RateLimited),
+    responses=problems(Unauthenticated, RefreshReused, RateLimited, ValidationFailed),
 )
 async def refresh(body: SessionRefresh, database: Db, runtime: RuntimeDep) -> SessionView:
     """Customers and staff alike. The refresh token rotates: keep the new one. Sending an old one again ends the whole
@@ -87,13 +95,17 @@ async def log_out(actor: Annotated[Actor, Depends(_LoggedIn())], session: Tx) ->
     await auth.revoke_family(session, actor.family)
 
 
-@router.get("/me", summary="Oneself", responses=problems(Unauthenticated, NotFound))
+@router.get("/me", summary="Oneself", responses=problems(Unauthenticated, Forbidden, NotFound))
 async def me(actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> CustomerView:
     """Nickname, picture and the masked phone number."""
     return await people.view(session, runtime.settings, actor.id)
 
 
-@router.put("/me", summary="Change nickname and picture", responses=problems(Unauthenticated, NotFound))
+@router.put(
+    "/me",
+    summary="Change nickname and picture",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+)
 async def put_me(actor: CurrentCustomer, body: MePut, session: Tx, runtime: RuntimeDep) -> CustomerView:
     """Replaces both; a picture that is left out is removed. Others see the nickname masked ("L**")."""
     await people.rename(session, actor.id, body)
@@ -103,7 +115,9 @@ async def put_me(actor: CurrentCustomer, body: MePut, session: Tx, runtime: Runt
 @router.post(
     "/me/phone",
     summary="Give one's phone number",
-    responses=problems(Unauthenticated, NotFound, CodeRefused, RateLimited, UpstreamFailed),
+    responses=problems(
+        Unauthenticated, Forbidden, NotFound, CodeRefused, RateLimited, UpstreamFailed, WechatRefused, ValidationFailed
+    ),
 )
 async def give_phone(
     actor: CurrentCustomer,
@@ -117,7 +131,9 @@ async def give_phone(
     return await flows.give_phone(database, runtime.settings, wechat, actor.id, body.code)
 
 
-@router.get("/me/addresses", summary="The address book", responses=problems(Unauthenticated))
+@router.get(
+    "/me/addresses", summary="The address book", responses=problems(Unauthenticated, Forbidden, ValidationFailed)
+)
 async def list_addresses(
     actor: CurrentCustomer, session: Tx, runtime: RuntimeDep, paging: PageQuery
 ) -> Page[AddressView]:
@@ -129,7 +145,7 @@ async def list_addresses(
     "/me/addresses",
     summary="Add an address",
     status_code=201,
-    responses=problems(Unauthenticated, NotFound, AddressesFull),
+    responses=problems(Unauthenticated, Forbidden, NotFound, AddressesFull, ValidationFailed),
 )
 async def add_address(actor: CurrentCustomer, body: AddressCreate, session: Tx, runtime: RuntimeDep) -> AddressView:
     """At most 20 are kept; one more is `addresses_full`."""
@@ -137,7 +153,11 @@ async def add_address(actor: CurrentCustomer, body: AddressCreate, session: Tx, 
     return await addresses.get(session, runtime.settings, actor.id, address_id)
 
 
-@router.get("/me/addresses/{address_id}", summary="One address", responses=problems(Unauthenticated, NotFound))
+@router.get(
+    "/me/addresses/{address_id}",
+    summary="One address",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+)
 async def get_address(actor: CurrentCustomer, address_id: AddressId, session: Tx, runtime: RuntimeDep) -> AddressView:
     """One's own address, in full."""
     return await addresses.get(session, runtime.settings, actor.id, address_id)
@@ -146,7 +166,7 @@ async def get_address(actor: CurrentCustomer, address_id: AddressId, session: Tx
 @router.put(
     "/me/addresses/{address_id}",
     summary="Change an address",
-    responses=problems(Unauthenticated, NotFound, VersionConflict),
+    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
 )
 async def change_address(
     actor: CurrentCustomer, address_id: AddressId, body: AddressPut, session: Tx, runtime: RuntimeDep
@@ -160,7 +180,7 @@ async def change_address(
     "/me/addresses/{address_id}",
     summary="Delete an address",
     status_code=204,
-    responses=problems(Unauthenticated, NotFound),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
 async def remove_address(actor: CurrentCustomer, address_id: AddressId, session: Tx) -> None:
     """Gone for good; orders placed before keep their own copy."""

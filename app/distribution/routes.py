@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app.core.auth import Actor, CurrentCustomer, headquarters
-from app.core.errors import Forbidden, NotFound, Unauthenticated
+from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
 from app.core.http import Page, PageQuery, RuntimeDep, Tx, problems
 from app.core.http.pages import CursorInvalid
 from app.core.ids import ApplicationId, CommissionId
@@ -35,14 +35,16 @@ Headquarters = Annotated[Actor, Depends(headquarters)]
     "/distribution/applications",
     summary="Apply to become a distributor",
     status_code=201,
-    responses=problems(Unauthenticated, NotFound, ApplicationOpen, AlreadyDistributor),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationOpen, AlreadyDistributor, ValidationFailed),
 )
 async def apply(actor: CurrentCustomer, body: ApplicationCreate, session: Tx) -> ApplicationView:
     """One application at a time; headquarters decides. After a refusal one may apply again."""
     return await distributors.apply(session, actor.id, body)
 
 
-@router.get("/partner/summary", summary="One's money at a glance", responses=problems(Unauthenticated, NotFound))
+@router.get(
+    "/partner/summary", summary="One's money at a glance", responses=problems(Unauthenticated, Forbidden, NotFound)
+)
 async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
     """Today and this month by China's days, counted on when orders were paid, and what is held, available, owed back and
     paid out by the ledger. 404 for a customer who is not a distributor, here and on all of `/v1/partner`."""
@@ -52,7 +54,7 @@ async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
 @router.get(
     "/partner/commissions",
     summary="One's commissions",
-    responses=problems(Unauthenticated, NotFound, CursorInvalid),
+    responses=problems(Unauthenticated, Forbidden, NotFound, CursorInvalid, ValidationFailed),
 )
 async def list_commissions(
     actor: CurrentCustomer, session: Tx, paging: PageQuery, status: CommissionStatus | None = None
@@ -65,14 +67,18 @@ async def list_commissions(
 @router.get(
     "/partner/commissions/{commission_id}",
     summary="One commission, explained",
-    responses=problems(Unauthenticated, NotFound),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
 async def explain_commission(actor: CurrentCustomer, commission_id: CommissionId, session: Tx) -> CommissionExplanation:
     """Which touch or bond won the sale, on which terms, what refunds took back, and every entry in the books."""
     return await partner.explain(session, await distributors.distributor_of(session, actor.id), commission_id)
 
 
-@router.get("/partner/shares", summary="One's links", responses=problems(Unauthenticated, NotFound, CursorInvalid))
+@router.get(
+    "/partner/shares",
+    summary="One's links",
+    responses=problems(Unauthenticated, Forbidden, NotFound, CursorInvalid, ValidationFailed),
+)
 async def list_shares(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ShareView]:
     """Newest first, each with visits, visitors never seen before, orders and the goods paid in them before refunds."""
     return await partner.list_shares(session, await distributors.distributor_of(session, actor.id), paging)
@@ -81,7 +87,7 @@ async def list_shares(actor: CurrentCustomer, session: Tx, paging: PageQuery) ->
 @router.get(
     "/admin/distribution/applications",
     summary="Applications",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid),
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
 )
 async def list_applications(
     actor: Headquarters, session: Tx, paging: PageQuery, status: ApplicationStatus | None = None
@@ -93,7 +99,7 @@ async def list_applications(
 @router.post(
     "/admin/distribution/applications/{application_id}/decision",
     summary="Approve or refuse",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationDecided),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationDecided, ValidationFailed),
 )
 async def decide(
     actor: Headquarters, application_id: ApplicationId, body: DecisionCreate, session: Tx
@@ -105,14 +111,16 @@ async def decide(
 @router.get(
     "/admin/distribution/terms",
     summary="Versions of the terms",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid),
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
 )
 async def list_terms(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[TermsView]:
     """Newest first. Without any, level 1 earns 10 % and level 2 nothing, held for 15 days."""
     return await terms.list_versions(session, paging)
 
 
-@router.put("/admin/distribution/terms", summary="New terms", responses=problems(Unauthenticated, Forbidden))
+@router.put(
+    "/admin/distribution/terms", summary="New terms", responses=problems(Unauthenticated, Forbidden, ValidationFailed)
+)
 async def put_terms(actor: Headquarters, body: TermsPut, session: Tx, runtime: RuntimeDep) -> TermsView:
     """Count for orders placed from now on; what was placed before keeps its terms, its refunds too. Two levels is all
     that a line can ever pay."""

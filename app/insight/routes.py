@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.core.auth import CurrentStaff
-from app.core.errors import NotFound, Unauthenticated
+from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
 from app.core.http import Tx, problems
 from app.core.ids import OrderId
 from app.insight import orders
@@ -16,7 +16,7 @@ routers = [router]
 @router.get(
     "/orders/{order_id}/attribution",
     summary="Who is credited for an order, and why",
-    responses=problems(Unauthenticated, NotFound),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
 async def order_attribution(actor: CurrentStaff, order_id: OrderId, session: Tx) -> OrderAttribution:
     """Line by line: distributor, guide, store and room, the reason why each won, and what each earned so far. The answer

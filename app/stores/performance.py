@@ -12,7 +12,7 @@ from app.core.events import Recorded
 from app.core.ids import new_id, wire
 from app.mall import OrderPaid, RefundAgreed
 from app.stores.organisation import store_refs
-from app.stores.rules import SplitRule, period_range, reversal, rule_at, split
+from app.stores.rules import DEFAULT_RULE, SplitRule, period_range, reversal, rule_at, split
 from app.stores.schemas import By, EntryKind, PerformanceEntry, PerformanceItem, PerformanceView, SplitRole
 from app.stores.splits import rules_until
 
@@ -31,15 +31,30 @@ async def record(session: AsyncSession, batch: Sequence[Recorded[OrderPaid] | Re
     facts = [recorded.fact for recorded in batch]
     rules = await rules_until(session, max(fact.placed_at for fact in facts))
     stores = await store_refs(session, {line.credit.store_id for fact in facts for line in fact.lines})
+    sold = await _rules_of_sales(session, facts, rules)
     rows: list[Row] = []
     for fact in facts:
         rule = rule_at(rules, fact.placed_at)
-        for row in _sale(fact, rule) if isinstance(fact, OrderPaid) else _refund(fact, rule):
+        for row in _sale(fact, rule) if isinstance(fact, OrderPaid) else _refund(fact, rule, sold):
             # A credited store is one of ours; a place without a store keeps the path that the order was frozen with.
             known = stores.get(row[6])
             rows.append((*row[:8], known.scope_path if known else row[8], *row[9:]))
     if rows:
         await db.execute(session, _INSERT, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def _rules_of_sales(
+    session: AsyncSession, facts: Sequence[OrderPaid | RefundAgreed], rules: Sequence[SplitRule]
+) -> dict[UUID, SplitRule]:
+    """The rule each refunded line was sold under, as far as the sale was written before this batch: a version whose
+    transaction was still open at the sale must not split its refund."""
+    rows = await db.fetch(
+        session,
+        "SELECT DISTINCT line_id, rule_id FROM stores_performance WHERE line_id = ANY($1) AND kind = 'sale'",
+        [line.line_id for fact in facts if isinstance(fact, RefundAgreed) for line in fact.lines],
+    )
+    known = {rule.id: rule for rule in [DEFAULT_RULE, *rules]}
+    return {row["line_id"]: known[row["rule_id"]] for row in rows}
 
 
 def _sale(fact: OrderPaid, rule: SplitRule) -> Iterator[Row]:
@@ -48,8 +63,9 @@ def _sale(fact: OrderPaid, rule: SplitRule) -> Iterator[Row]:
         yield from _rows(fact, line.credit, rule, parts, EntryKind.SALE, fact.order_id, fact.paid_at)
 
 
-def _refund(fact: RefundAgreed, rule: SplitRule) -> Iterator[Row]:
+def _refund(fact: RefundAgreed, rule_now: SplitRule, sold: dict[UUID, SplitRule]) -> Iterator[Row]:
     for line in fact.lines:
+        rule = sold.get(line.line_id, rule_now)
         parts = reversal(
             rule,
             goods_paid_fen=line.goods_paid_fen,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
-from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated, VersionConflict
+from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated, ValidationFailed, VersionConflict
 from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, limit, problems
 from app.core.http.pages import CursorInvalid
 from app.core.ids import StaffId, StoreId, UnitId
@@ -52,7 +52,7 @@ Headquarters = Annotated[Actor, Depends(headquarters)]
     "/admin/session",
     summary="Log staff in",
     dependencies=[public, limit("stores.log_in", "10/minute")],
-    responses=problems(LoginFailed, RateLimited),
+    responses=problems(LoginFailed, RateLimited, ValidationFailed),
 )
 async def log_in(body: AdminSessionCreate, database: Db, runtime: RuntimeDep) -> AdminSessionView:
     """Refresh at `POST /v1/session/refresh`, log out with `DELETE /v1/session`. The first login of a new installation
@@ -60,13 +60,19 @@ async def log_in(body: AdminSessionCreate, database: Db, runtime: RuntimeDep) ->
     return await flows.log_in(database, runtime.settings, body)
 
 
-@router.get("/admin/me", summary="The staff member that is logged in", responses=problems(Unauthenticated, NotFound))
+@router.get(
+    "/admin/me", summary="The staff member that is logged in", responses=problems(Unauthenticated, Forbidden, NotFound)
+)
 async def me(actor: CurrentStaff, session: Tx) -> StaffView:
     """Role, store or unit, and the path below which everything is within reach."""
     return await staff.get(session, actor, actor.id)
 
 
-@router.get("/admin/stores/units", summary="Units within scope", responses=problems(Unauthenticated, CursorInvalid))
+@router.get(
+    "/admin/stores/units",
+    summary="Units within scope",
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
+)
 async def list_units(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[UnitView]:
     """Headquarters and regions, oldest first. Store staff see none."""
     return await organisation.list_units(session, actor, paging)
@@ -76,7 +82,7 @@ async def list_units(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Pag
     "/admin/stores/units",
     summary="Make a region",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken),
+    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken, ValidationFailed),
 )
 async def add_unit(actor: Headquarters, body: UnitCreate, session: Tx) -> UnitView:
     """Below headquarters or below another region. Code and place in the tree stay for ever."""
@@ -84,7 +90,11 @@ async def add_unit(actor: Headquarters, body: UnitCreate, session: Tx) -> UnitVi
     return await organisation.get_unit(session, actor, unit_id)
 
 
-@router.get("/admin/stores/units/{unit_id}", summary="One unit", responses=problems(Unauthenticated, NotFound))
+@router.get(
+    "/admin/stores/units/{unit_id}",
+    summary="One unit",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+)
 async def get_unit(actor: CurrentStaff, unit_id: UnitId, session: Tx) -> UnitView:
     """A unit within scope."""
     return await organisation.get_unit(session, actor, unit_id)
@@ -93,7 +103,7 @@ async def get_unit(actor: CurrentStaff, unit_id: UnitId, session: Tx) -> UnitVie
 @router.put(
     "/admin/stores/units/{unit_id}",
     summary="Rename a unit",
-    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict),
+    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
 )
 async def change_unit(actor: Headquarters, unit_id: UnitId, body: UnitPut, session: Tx) -> UnitView:
     """The name is all that can change: paths are frozen on orders."""
@@ -101,7 +111,11 @@ async def change_unit(actor: Headquarters, unit_id: UnitId, body: UnitPut, sessi
     return await organisation.get_unit(session, actor, unit_id)
 
 
-@router.get("/admin/stores/stores", summary="Stores within scope", responses=problems(Unauthenticated, CursorInvalid))
+@router.get(
+    "/admin/stores/stores",
+    summary="Stores within scope",
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
+)
 async def list_stores(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[StoreView]:
     """Closed ones too, oldest first."""
     return await organisation.list_stores(session, actor, paging)
@@ -111,7 +125,7 @@ async def list_stores(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Pa
     "/admin/stores/stores",
     summary="Open a store",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken),
+    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken, ValidationFailed),
 )
 async def add_store(actor: Regional, body: StoreCreate, session: Tx) -> StoreView:
     """In a unit within scope. Its stock place is opened with it: `plc_…` with the same characters as `sto_…`."""
@@ -119,7 +133,11 @@ async def add_store(actor: Regional, body: StoreCreate, session: Tx) -> StoreVie
     return await organisation.get_store(session, actor, store_id)
 
 
-@router.get("/admin/stores/stores/{store_id}", summary="One store", responses=problems(Unauthenticated, NotFound))
+@router.get(
+    "/admin/stores/stores/{store_id}",
+    summary="One store",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+)
 async def get_store(actor: CurrentStaff, store_id: StoreId, session: Tx) -> StoreView:
     """A store within scope."""
     return await organisation.get_store(session, actor, store_id)
@@ -128,7 +146,7 @@ async def get_store(actor: CurrentStaff, store_id: StoreId, session: Tx) -> Stor
 @router.put(
     "/admin/stores/stores/{store_id}",
     summary="Change or close a store",
-    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict),
+    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
 )
 async def change_store(actor: Regional, store_id: StoreId, body: StorePut, session: Tx) -> StoreView:
     """Replaces everything but code and unit. `status: closed` hides it from customers; nothing is deleted."""
@@ -137,7 +155,9 @@ async def change_store(actor: Regional, store_id: StoreId, body: StorePut, sessi
 
 
 @router.get(
-    "/admin/stores/staff", summary="Staff within scope", responses=problems(Unauthenticated, Forbidden, CursorInvalid)
+    "/admin/stores/staff",
+    summary="Staff within scope",
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
 )
 async def list_staff(actor: Manager, session: Tx, paging: PageQuery) -> Page[StaffView]:
     """Those who left too, oldest first."""
@@ -148,7 +168,9 @@ async def list_staff(actor: Manager, session: Tx, paging: PageQuery) -> Page[Sta
     "/admin/stores/staff",
     summary="Add somebody",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, RoleNotGrantable, NotFound, LoginTaken, PostMismatch),
+    responses=problems(
+        Unauthenticated, Forbidden, RoleNotGrantable, NotFound, LoginTaken, PostMismatch, ValidationFailed
+    ),
 )
 async def add_staff(actor: Manager, body: StaffCreate, database: Db) -> StaffView:
     """A manager adds guides to the own store, a region everyone up to regions within its path, headquarters everyone.
@@ -157,7 +179,9 @@ async def add_staff(actor: Manager, body: StaffCreate, database: Db) -> StaffVie
 
 
 @router.get(
-    "/admin/stores/staff/{staff_id}", summary="One person", responses=problems(Unauthenticated, Forbidden, NotFound)
+    "/admin/stores/staff/{staff_id}",
+    summary="One person",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
 async def get_staff(actor: Manager, staff_id: StaffId, session: Tx) -> StaffView:
     """Somebody within scope."""
@@ -167,7 +191,9 @@ async def get_staff(actor: Manager, staff_id: StaffId, session: Tx) -> StaffView
 @router.put(
     "/admin/stores/staff/{staff_id}",
     summary="Change, move or dismiss somebody",
-    responses=problems(Unauthenticated, Forbidden, RoleNotGrantable, NotFound, VersionConflict, PostMismatch),
+    responses=problems(
+        Unauthenticated, Forbidden, RoleNotGrantable, NotFound, VersionConflict, PostMismatch, ValidationFailed
+    ),
 )
 async def change_staff(actor: Manager, staff_id: StaffId, body: StaffPut, database: Db) -> StaffView:
     """Replaces everything but the login. `status: left` ends every login at once and credits nothing new; another store
@@ -176,7 +202,9 @@ async def change_staff(actor: Manager, staff_id: StaffId, body: StaffPut, databa
 
 
 @router.get(
-    "/admin/stores/split-rules", summary="Versions of the split", responses=problems(Unauthenticated, CursorInvalid)
+    "/admin/stores/split-rules",
+    summary="Versions of the split",
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
 )
 async def list_split_rules(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[SplitRuleView]:
     """Newest first. Without any, 70 % counts for the store and 30 % for the guide."""
@@ -184,7 +212,9 @@ async def list_split_rules(actor: CurrentStaff, session: Tx, paging: PageQuery) 
 
 
 @router.put(
-    "/admin/stores/split-rules", summary="A new version of the split", responses=problems(Unauthenticated, Forbidden)
+    "/admin/stores/split-rules",
+    summary="A new version of the split",
+    responses=problems(Unauthenticated, Forbidden, ValidationFailed),
 )
 async def put_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -> SplitRuleView:
     """Counts for orders placed from now on; what was placed before keeps its version, its refunds too."""
@@ -194,7 +224,7 @@ async def put_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -
 @router.get(
     "/admin/stores/performance",
     summary="Who sold how much",
-    responses=problems(Unauthenticated, PeriodUnreadable),
+    responses=problems(Unauthenticated, Forbidden, PeriodUnreadable, ValidationFailed),
 )
 async def get_performance(
     actor: CurrentStaff,
@@ -216,7 +246,11 @@ async def get_performance(
     return await performance.ranking(session, actor, by=by, period=period, limit=limit)
 
 
-@router.get("/stores", summary="Find a store", responses=problems(Unauthenticated, NearUnreadable, CursorInvalid))
+@router.get(
+    "/stores",
+    summary="Find a store",
+    responses=problems(Unauthenticated, Forbidden, NearUnreadable, CursorInvalid, ValidationFailed),
+)
 async def find_stores(
     actor: CurrentCustomer,
     session: Tx,
@@ -232,7 +266,11 @@ async def find_stores(
     return await organisation.open_stores(session, city, paging)
 
 
-@router.put("/me/store", summary="Choose one's store", responses=problems(Unauthenticated, NotFound))
+@router.put(
+    "/me/store",
+    summary="Choose one's store",
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+)
 async def choose_store(actor: CurrentCustomer, body: MyStorePut, session: Tx) -> StoreCard:
     """One's sales count for this store when neither a guide nor a live room brings another. The last choice counts."""
     return await organisation.choose_store(session, actor.id, body.store)

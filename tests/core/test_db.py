@@ -150,6 +150,7 @@ async def test_a_task_holds_one_transaction_and_others_their_own(db: Database) -
             async with db.transaction():
                 pass
         await write(session, "outer")
+
     async def alone(word: str) -> None:
         async with db.transaction() as own:
             await write(own, word)

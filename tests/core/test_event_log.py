@@ -145,7 +145,9 @@ async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorde
             await asyncio.sleep(0)
 
     async def consume(consumer: Transactional) -> None:
-        while writing or await count(db, "SELECT count(*) FROM event_inbox") or await cursor(db, consumer.name) < total():
+        while (
+            writing or await count(db, "SELECT count(*) FROM event_inbox") or await cursor(db, consumer.name) < total()
+        ):
             try:
                 await run_once(runtime, consumer)
             except ConnectionError:
@@ -155,7 +157,10 @@ async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorde
     def total() -> int:
         return sum(committed.values())
 
-    tasks = [asyncio.create_task(work) for work in (sequencer(), sequencer(), *(consume(r) for r in readers), consume(readers[0]))]
+    tasks = [
+        asyncio.create_task(work)
+        for work in (sequencer(), sequencer(), *(consume(r) for r in readers), consume(readers[0]))
+    ]
     await asyncio.gather(*(writer() for _ in range(24)))
     writing = False
     async with asyncio.timeout(60):
@@ -219,7 +224,9 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     consumer = failing("reader", broken)
     await listen(db, consumer)
     async with db.transaction() as session:
-        facts = [Counted(subject=bad, number=n) for n in (1, 2, 3)] + [Counted(subject=good, number=n) for n in (11, 12)]
+        facts = [Counted(subject=bad, number=n) for n in (1, 2, 3)] + [
+            Counted(subject=good, number=n) for n in (11, 12)
+        ]
         await publish_many(session, facts)
     await sequence(db)
     assert await run_once(runtime, consumer) == 5
@@ -232,7 +239,11 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     assert (await effects_of(db, "reader"))[3:] == [(good, 13)]
     async with db.transaction() as session:
         parked = await list_parked(session, after=None, limit=10)
-    assert [(one.seq, one.error and "cannot take 2" in one.error) for one in parked] == [(2, True), (3, None), (6, None)]
+    assert [(one.seq, one.error and "cannot take 2" in one.error) for one in parked] == [
+        (2, True),
+        (3, None),
+        (6, None),
+    ]
 
     async with db.transaction() as session:
         assert await replay(session, [consumer], parked[1].id) == 0, "not mended yet"
@@ -281,7 +292,9 @@ async def test_an_old_shape_that_no_longer_fits_is_parked_not_fatal(db: Database
     await listen(db, consumer)
     async with db.transaction() as session:
         await sql.execute(
-            session, "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')", bad
+            session,
+            "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
+            bad,
         )
     await happen(db, good)
     await sequence(db)

@@ -45,7 +45,9 @@ async def forget_leases(db: Database) -> None:
 
 async def check_sold(db: Database, shop: Shop, units: int) -> None:
     async with db.transaction() as session:
-        row = await sql.fetchrow(session, "SELECT on_hand, reserved, sold FROM mall_stock WHERE sku_id = $1", shop.sku_id)
+        row = await sql.fetchrow(
+            session, "SELECT on_hand, reserved, sold FROM mall_stock WHERE sku_id = $1", shop.sku_id
+        )
     assert row is not None
     assert (row["on_hand"], row["reserved"], row["sold"]) == (100 - units, 0, units)
 
@@ -160,7 +162,9 @@ async def test_killed_while_sending_a_refund(
     await check_refunded(db, shop)
 
 
-@pytest.mark.parametrize("point", [*points("sequencing"), *points("consuming"), *[f"consumer {c.name}" for c in CONSUMERS]])
+@pytest.mark.parametrize(
+    "point", [*points("sequencing"), *points("consuming"), *[f"consumer {c.name}" for c in CONSUMERS]]
+)
 async def test_killed_while_reading_the_log(
     start: Start, shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs, point: str
 ) -> None:

@@ -44,7 +44,9 @@ async def crowd(shop: Shop, size: int) -> list[Person]:
 
 async def stock_row(db: Database, shop: Shop) -> tuple[int, int, int]:
     async with db.transaction() as session:
-        row = await sql.fetchrow(session, "SELECT on_hand, reserved, sold FROM mall_stock WHERE sku_id = $1", shop.sku_id)
+        row = await sql.fetchrow(
+            session, "SELECT on_hand, reserved, sold FROM mall_stock WHERE sku_id = $1", shop.sku_id
+        )
     assert row is not None
     return row["on_hand"], row["reserved"], row["sold"]
 
@@ -117,7 +119,13 @@ async def expire(db: Database) -> None:
 
 
 async def test_paying_while_the_order_closes_ends_paid_or_refunded(
-    api: httpx.AsyncClient, stage: Stage, db: Database, settings: Settings, runtime: Runtime, drain: Drain, run_jobs: RunJobs
+    api: httpx.AsyncClient,
+    stage: Stage,
+    db: Database,
+    settings: Settings,
+    runtime: Runtime,
+    drain: Drain,
+    run_jobs: RunJobs,
 ) -> None:
     """Three ways: the money has landed and its word comes; it lands now; it lands and only the sweep can find it."""
     shop = await open_shop(api, stage, db, settings, units=45)
@@ -196,7 +204,13 @@ async def test_late_money_buys_the_order_when_the_units_are_still_there(
 
 
 async def test_late_money_is_refunded_by_itself_when_the_units_are_gone(
-    api: httpx.AsyncClient, stage: Stage, db: Database, settings: Settings, runtime: Runtime, drain: Drain, run_jobs: RunJobs
+    api: httpx.AsyncClient,
+    stage: Stage,
+    db: Database,
+    settings: Settings,
+    runtime: Runtime,
+    drain: Drain,
+    run_jobs: RunJobs,
 ) -> None:
     shop = await open_shop(api, stage, db, settings, units=1)
     slow, quick = await crowd(shop, 2)
@@ -247,9 +261,7 @@ async def test_a_second_payment_of_one_order_is_refunded_by_itself(
     assert await audit(db) == []
 
 
-async def test_asking_to_pay_again_from_two_phones_opens_one_new_charge(
-    stage: Stage, db: Database, shop: Shop
-) -> None:
+async def test_asking_to_pay_again_from_two_phones_opens_one_new_charge(stage: Stage, db: Database, shop: Shop) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
     simulator_of(stage).charges[placed["payment"]["charge"]].state = TradeState.CLOSED
@@ -307,7 +319,13 @@ async def eight_skus(shop: Shop, db: Database) -> list[str]:
 
 
 async def test_orders_of_the_same_skus_in_any_line_order_never_deadlock(
-    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, runtime: Runtime, eight_skus: list[str], drain: Drain
+    api: httpx.AsyncClient,
+    stage: Stage,
+    db: Database,
+    shop: Shop,
+    runtime: Runtime,
+    eight_skus: list[str],
+    drain: Drain,
 ) -> None:
     people = await crowd(shop, 20)
     chance = random.Random(3)

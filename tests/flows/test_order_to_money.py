@@ -1,6 +1,7 @@
 """One order from the quote to the refund, through real HTTP bodies, WeChat's wire protocol and the books."""
 
 from collections.abc import Awaitable, Callable
+
 import httpx
 
 from app.core.db import Database
@@ -50,8 +51,9 @@ async def test_an_order_is_placed_paid_and_partly_refunded(
     async with db.transaction() as session:
         from app.core import db as sql
 
-        row = await sql.fetchrow(session, "SELECT status FROM mall_refund WHERE id = $1", parse("rfd", refund.json()["id"]))
+        row = await sql.fetchrow(
+            session, "SELECT status FROM mall_refund WHERE id = $1", parse("rfd", refund.json()["id"])
+        )
     assert row is not None
     assert row["status"] == "paid"
     assert await audit(db) == []
-

@@ -118,9 +118,7 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
     transaction = await pay_in_silence(stage, charge)
     assert (await paid_word(stage, transaction).say(api)).status_code == 204
     if state != "paid":  # the units are free once more, so that nothing but the number speaks against the second
-        await other.post(
-            f"/v1/mall/orders/{blocker['orders'][0]['id']}/closure", headers={"Idempotency-Key": "close"}
-        )
+        await other.post(f"/v1/mall/orders/{blocker['orders'][0]['id']}/closure", headers={"Idempotency-Key": "close"})
     second = transaction | {"transaction_id": "4200009999202611210000000009"}
     assert (await paid_word(stage, second).say(api)).status_code == 400
     assert (await paid_word(stage, second).say(api)).status_code == 400
@@ -170,9 +168,7 @@ async def test_forged_stale_and_strange_words_write_nothing(
     assert await audit(db) == []
 
 
-async def test_the_sweep_finds_what_no_word_told(
-    stage: Stage, db: Database, shop: Shop, drain: Drain
-) -> None:
+async def test_the_sweep_finds_what_no_word_told(stage: Stage, db: Database, shop: Shop, drain: Drain) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
     await pay_in_silence(stage, placed["payment"]["charge"])

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
+from app.core.http.reference import serve_reference
 from app.wechat.simulator import buyers, controls, pay
 from app.wechat.simulator.keys import SimulatorKeys
 from app.wechat.simulator.state import Simulator
@@ -46,9 +47,12 @@ def create_simulator(keys: SimulatorKeys, *, notify: httpx.AsyncClient | None = 
         title="Siyu's WeChat simulator",
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
         routes=[*pay.ROUTES, *buyers.ROUTES],
         lifespan=lifespan,
     )
     app.state.simulator = simulator
     app.include_router(controls.router)
+    serve_reference(app)
     return app

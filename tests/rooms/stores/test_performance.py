@@ -1,6 +1,7 @@
 """Performance: written from the mall's facts, exact in its parts, ranked within scope."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -89,6 +90,23 @@ async def test_an_order_keeps_the_rule_it_was_placed_under(api: httpx.AsyncClien
     history = (await api.get(RULES, headers=chain.people["guide.north"].headers)).json()["items"]
     assert [rule["parts"] for rule in history] == [[{"role": "guide", "bps": 10_000}]]
     assert history[0]["made_by"] == chain.hq.id
+
+
+async def test_a_refund_is_split_by_the_rule_of_its_sale(db: Database, drain: Drain) -> None:
+    order = a_payment((1_000, {"guide_id": new_id()}))
+    await tell(db, order)
+    await drain()
+    async with db.transaction() as session:
+        await execute(
+            session,
+            "INSERT INTO stores_split_rule (id, parts, valid_from) VALUES ($1, $2, $3)",
+            new_id(),
+            '[{"role": "store", "bps": 10000}]',
+            order.placed_at - timedelta(hours=1),
+        )
+    await tell(db, *refunds_of(order, [[1_000]]))
+    await drain()
+    assert await parts_of(db, order.lines[0].line_id) == {"store": 0, "guide": 0}
 
 
 @pytest.mark.parametrize(
