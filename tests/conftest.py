@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from app import schema
 from app.core import redis as redis_door
+from app.core import telemetry
 from app.core.db import Database, asyncpg_url
 from app.core.embedded import engines
 from app.core.events import run_once, sequence_once
@@ -54,6 +55,7 @@ def engine_settings(simulator_keys: SimulatorKeys) -> Iterator[Settings]:
             rate_limits=False,
             _env_file=None,
         )
+        telemetry.configure(base)
         with engines(base) as running:
             yield settings_for(running, simulator_keys, "http://simulator")
 

@@ -1,6 +1,5 @@
 """A small brand for tests, made through the product's own verbs, and people who talk to its API."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -122,5 +121,5 @@ async def open_shop(
 
 
 @pytest.fixture
-async def shop(api: httpx.AsyncClient, stage: Stage, db: Database, settings: Settings) -> AsyncIterator[Shop]:
-    yield await open_shop(api, stage, db, settings)
+async def shop(api: httpx.AsyncClient, stage: Stage, db: Database, settings: Settings) -> Shop:
+    return await open_shop(api, stage, db, settings)

@@ -76,6 +76,10 @@ async def bind(
     protected_until: datetime | None = None,
 ) -> None:
     """Tie a customer anew: the open bond of this kind ends, this one begins. A store bond has no promoter."""
+    # Two first bonds at once have no row yet that one could wait for.
+    await db.execute(
+        session, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bond:{customer_id}:{kind.value}"
+    )
     await db.execute(
         session,
         """UPDATE attribution_bond SET ended_at = clock_timestamp()

@@ -46,9 +46,12 @@ def decide(
     Buying through one's own link earns nothing, and one person earns one way: who is credited as the guide is not also
     paid as distributor or upline, and no upline is paid for his own purchase.
     """
-    guide = found.guide
+    guide = None if found.guide is not None and found.guide.person_id == buyer_id else found.guide
     distributor, distributor_reason = found.distributor, Reason.NONE
-    if distributor is None and found.own_link:
+    own_link = found.own_link
+    if distributor is not None and distributor.person_id == buyer_id:
+        distributor, own_link = None, True
+    if distributor is None and own_link:
         distributor_reason = Reason.OWN_LINK
     elif distributor is not None and guide is not None and _same_person(distributor.person_id, guide.person_id):
         distributor, distributor_reason = None, Reason.SAME_PERSON
@@ -76,7 +79,7 @@ def _same_person(one: UUID | None, other: UUID | None) -> bool:
 
 def _upline(distributor: Party, guide: Party | None, buyer_id: UUID) -> UUID | None:
     person = distributor.upline_person_id
-    if _same_person(person, buyer_id) or (guide is not None and _same_person(person, guide.person_id)):
+    if person in (buyer_id, distributor.person_id) or (guide is not None and _same_person(person, guide.person_id)):
         return None
     # An upline who is no longer a distributor has no valid row and so no person here; he is not paid.
     return distributor.upline_id if person is not None else None

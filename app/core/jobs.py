@@ -117,7 +117,7 @@ class JobRunner:
         # The queue's own drain mode waits for jobs that are due later as well, for hours if need be.
         due = """SELECT 1 AS due FROM pgqueuer WHERE entrypoint = ANY($1)
                  AND (status = 'picked' OR (status = 'queued' AND execute_after <= now())) LIMIT 1"""
-        while await queuer.qm.queries.driver.fetch(due, [job.name for job in self._jobs]):
+        while await queuer.qm.queries.driver.fetch(due, [job.name for job in self._jobs]):  # noqa: ASYNC110  a table
             await asyncio.sleep(0.02)
         queuer.shutdown.set()
 

@@ -3,12 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.requests import Request
 
 from app.core import auth
-from app.core.auth import Actor, Allow, CurrentCustomer, Kind, RefreshReused, customers, public, staff
-from app.core.auth import tokens as access_tokens
+from app.core.auth import CurrentCustomer, CurrentLogin, RefreshReused, public
 from app.core.errors import (
     Forbidden,
     NotFound,
@@ -42,26 +39,6 @@ routers = [router]
 Wechat = Annotated[MiniProgram, Depends(door(MiniProgram))]
 
 
-_bearer = HTTPBearer(auto_error=False, description="The access token of POST /v1/session or POST /v1/admin/session.")
-
-
-class _LoggedIn(Allow):
-    """Customers and staff alike: whoever is logged in may end that login."""
-
-    def __init__(self) -> None:
-        super().__init__(Kind.CUSTOMER)
-
-    async def __call__(
-        self,
-        request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    ) -> Actor:
-        if credentials is None:
-            raise Unauthenticated
-        kind = access_tokens.read(request.app.state.runtime.settings, credentials.credentials).kind
-        return await (staff if kind is Kind.STAFF else customers)(request, credentials)
-
-
 @router.post(
     "/session",
     summary="Log in with a code of wx.login",
@@ -89,7 +66,7 @@ async def refresh(body: SessionRefresh, database: Db, runtime: RuntimeDep) -> Se
 
 
 @router.delete("/session", summary="Log out", status_code=204, responses=problems(Unauthenticated))
-async def log_out(actor: Annotated[Actor, Depends(_LoggedIn())], session: Tx) -> None:
+async def log_out(actor: CurrentLogin, session: Tx) -> None:
     """Ends this login, of a customer or of staff: its refresh token is dead at once, and so is a staff member's access
     token; a customer's access token runs out within 30 minutes."""
     await auth.revoke_family(session, actor.family)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from app.core.tables import Table, fen, made_at, text
@@ -28,6 +29,7 @@ class LedgerEntry(Table, table=True):
     __table_args__ = (
         CheckConstraint("amount_fen <> 0", name="amount_not_zero"),
         Index("ledger_entry_subject_account_idx", "subject", "account"),
+        Index("ledger_entry_owner_idx", "owner", "account", postgresql_where=sql("owner IS NOT NULL")),
     )
 
     id: int | None = Field(None, sa_column=Column(BigInteger, Identity(), primary_key=True))

@@ -110,9 +110,9 @@ EVENTS: tuple[type[Event], ...] = (
 class StreamPosition(msgspec.Struct, frozen=True, kw_only=True):
     """How far a client has come in one stream: it now holds everything up to and including `seq`."""
 
+    stream: str = STREAM
     epoch: str
     seq: int
-    stream: str = STREAM
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):

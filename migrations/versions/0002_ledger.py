@@ -76,6 +76,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["transfer_id"], ["ledger_transfer.id"], name=op.f("ledger_entry_transfer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("ledger_entry_pkey")),
     )
+    op.create_index(
+        "ledger_entry_owner_idx", "ledger_entry", ["owner", "account"], postgresql_where=sa.text("owner IS NOT NULL")
+    )
     op.create_index("ledger_entry_subject_account_idx", "ledger_entry", ["subject", "account"], unique=False)
     op.create_index(op.f("ledger_entry_transfer_id_idx"), "ledger_entry", ["transfer_id"], unique=False)
     for statement in TRIGGERS:

@@ -13,6 +13,7 @@ from app.core.auth.families import (
 from app.core.auth.policy import (
     Allow,
     CurrentCustomer,
+    CurrentLogin,
     CurrentStaff,
     customers,
     headquarters,
@@ -26,6 +27,7 @@ __all__ = [
     "Actor",
     "Allow",
     "CurrentCustomer",
+    "CurrentLogin",
     "CurrentStaff",
     "Kind",
     "RefreshReused",

@@ -43,6 +43,22 @@ class Allow:
         return actor
 
 
+class LoggedIn(Allow):
+    """Customers and staff alike: whoever is logged in."""
+
+    def __init__(self) -> None:
+        super().__init__(Kind.CUSTOMER)
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Actor:
+        if credentials is None:
+            raise Unauthenticated
+        runtime: Runtime = request.app.state.runtime
+        kind = tokens.read(runtime.settings, credentials.credentials).kind
+        return await (staff if kind is Kind.STAFF else customers)(request, credentials)
+
+
 class Public:
     """Says aloud that a route is open to everyone (logins, callbacks with their own signature, health)."""
 
@@ -55,7 +71,9 @@ staff = Allow(Kind.STAFF, *Role)
 managers = Allow(Kind.STAFF, Role.MANAGER, Role.REGION, Role.HQ)
 regional = Allow(Kind.STAFF, Role.REGION, Role.HQ)
 headquarters = Allow(Kind.STAFF, Role.HQ)
+logged_in = LoggedIn()
 public: Any = Depends(Public())
 
 CurrentCustomer = Annotated[Actor, Depends(customers)]
 CurrentStaff = Annotated[Actor, Depends(staff)]
+CurrentLogin = Annotated[Actor, Depends(logged_in)]

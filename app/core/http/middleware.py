@@ -1,5 +1,6 @@
 """Around every request: its id, its log line and metrics, the limit on its body."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import structlog
 from asgi_correlation_id import correlation_id
 from prometheus_client import Counter, Histogram
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.http.problems import BodyTooLarge, problem_body
+from app.core.http.problems import BodyTooLarge, problem_body, problem_response, unexpected
 
 log = structlog.get_logger("app.access")
 
@@ -25,7 +27,10 @@ DURATION = Histogram(
 
 
 class Observed:
-    """Logs and counts requests by route template, never by path, and binds the trace to the log context."""
+    """Logs and counts requests by route template, never by path, and binds the trace to the log context.
+
+    It also answers what nobody foresaw, so that this reply too has its request id and is counted.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,7 +40,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
+        status: int | None = None
         structlog.contextvars.bind_contextvars(request_id=correlation_id.get(), **_trace(scope))
 
         async def observe(message: Message) -> None:
@@ -46,10 +51,14 @@ class Observed:
 
         try:
             await self._app(scope, receive, observe)
+        except Exception as error:
+            if status is not None:
+                raise
+            await problem_response(Request(scope), unexpected(error))(scope, receive, observe)
         finally:
             elapsed_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
-            REQUESTS.labels(scope["method"], route, str(status)).inc()
+            REQUESTS.labels(scope["method"], route, str(status or 500)).inc()
             DURATION.labels(scope["method"], route).observe(elapsed_s)
             if route not in ("/health/live", "/health/ready", "/metrics"):
                 log.info("request", method=scope["method"], route=route, status=status, ms=round(elapsed_s * 1000, 1))
@@ -94,14 +103,16 @@ class BodyLimited:
 
         async def watched(message: Message) -> None:
             nonlocal started
+            # The framework makes a 400 of its own from what `counted` raises.
+            if received > self._limit and not started:
+                return
             started = True
             await send(message)
 
-        try:
+        with contextlib.suppress(_TooLarge):
             await self._app(scope, counted, watched)
-        except _TooLarge:
-            if not started:
-                await self._refuse(send)
+        if received > self._limit and not started:
+            await self._refuse(send)
 
     async def _refuse(self, send: Send) -> None:
         error = BodyTooLarge(limit_bytes=self._limit)

@@ -51,7 +51,7 @@ class Paging:
         return Page(items=shown, next=wire(prefix, keys[self.limit - 1]) if more else None)
 
 
-def _paging(
+async def _paging(
     limit: Annotated[int, Query(ge=1, le=100, description="How many items at most.")] = 20,
     after: Annotated[str | None, Query(max_length=64, description="The `next` of the page before.")] = None,
 ) -> Paging:

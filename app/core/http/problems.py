@@ -110,8 +110,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, PoolTimeout) or is_transient(error):
-            log.warning("busy", error=repr(error))
-            return problem_response(request, Busy())
-        log.error("unexpected", exc_info=error)
-        return problem_response(request, InternalError())
+        return problem_response(request, unexpected(error))
+
+
+def unexpected(error: Exception) -> AppError:
+    """What the outside is told about an exception that nobody foresaw, which is logged here."""
+    if isinstance(error, PoolTimeout) or is_transient(error):
+        log.warning("busy", error=repr(error))
+        return Busy()
+    log.error("unexpected", exc_info=error)
+    return InternalError()

@@ -12,9 +12,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.core.ids import new_id, wire
 from app.core.redis import Redis
+from app.core.settings import Settings
 from app.live import stream
 from app.live.frames import MemberMuted, RoomEnded, encode
-from app.live.gateway import Gateway, server
+from app.live.gateway import Gateway, opened, server
 from tests.rooms.live.conftest import Eventually, Hall
 
 
@@ -85,6 +86,27 @@ async def test_what_the_ring_no_longer_holds_comes_from_the_stream(hall: Hall) -
     await back.heard("chat.said", 1_200)
     assert back.texts() == [f"m{number}" for number in range(1_200)]
     assert held(back.numbers(), seq + 1, back.seq)
+
+
+async def test_another_gateway_goes_on_where_the_first_one_was_lost(
+    hall: Hall, settings: Settings, api_url: str, redis: Redis
+) -> None:
+    lost = await hall.enter()
+    await hall.say("before")
+    await lost.heard("chat.said", 1)
+    await lost.cut()
+    await hall.say("between")
+    async with opened(settings.model_copy(update={"live_port": 0, "live_api_url": api_url})) as second:
+        elsewhere = Hall(hall.room_id, redis, second)
+        back = await elsewhere.enter(since=f"room:{lost.epoch}:{lost.seq}")
+        stays = await hall.enter()
+        await back.heard("chat.said", 1)
+        await back.send(type="say", id="1", text="said there")
+        await stays.heard("chat.said", 1)
+        await back.heard("chat.said", 2)
+        assert back.texts() == ["between", "said there"]
+        assert held(back.numbers(), lost.seq + 1, back.seq)
+        await back.close()
 
 
 async def test_viewers_cut_again_and_again_hold_every_event_once(hall: Hall) -> None:

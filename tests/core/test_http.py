@@ -1,0 +1,291 @@
+"""The edge: problems, limits, pages, ids, commits before replies, health and metrics."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.core import db as sql
+from app.core.auth import public
+from app.core.db import Database
+from app.core.errors import NotFound
+from app.core.http import Tx, limit
+from app.core.http.limits import Limiter
+from app.core.ids import new_id, wire
+from app.core.runtime import Runtime
+from app.core.settings import Settings
+from app.main import create_app
+from tests.audit import count
+from tests.conftest import Stage
+from tests.shop import Shop
+
+PROBLEM = {"type", "title", "status", "code", "detail", "details", "request_id"}
+
+
+def app_of(stage: Stage) -> FastAPI:
+    assert stage.api_transport is not None
+    app = stage.api_transport.app
+    assert isinstance(app, FastAPI)
+    return app
+
+
+async def test_problems_have_one_shape_in_both_languages(api: httpx.AsyncClient) -> None:
+    english = await api.get("/v1/mall/orders", headers={"X-Request-Id": "mine-1"})
+    chinese = await api.get("/v1/mall/orders", headers={"Accept-Language": "zh-CN,zh;q=0.9", "X-Request-Id": "mine-2"})
+    for reply in (english, chinese):
+        assert reply.status_code == 401
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.headers["www-authenticate"] == "Bearer"
+        assert set(reply.json()) == PROBLEM
+        assert reply.json()["code"] == "unauthenticated"
+    assert english.json()["detail"].startswith("Log in")
+    assert chinese.json()["detail"].startswith("请先登录")
+    assert english.json()["request_id"] == english.headers["x-request-id"] == "mine-1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nowhere", 404, "not_found"),
+        ("PATCH", "/v1/mall/orders", 405, "method_not_allowed"),
+        ("DELETE", "/health/live", 405, "method_not_allowed"),
+    ],
+)
+async def test_even_unknown_addresses_answer_problems(
+    api: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    reply = await api.request(method, path)
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+    assert set(reply.json()) == PROBLEM
+    assert reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("asked", ["", "x" * 65, "line\nbreak", "é"])
+async def test_an_unusable_request_id_is_replaced(api: httpx.AsyncClient, asked: str) -> None:
+    reply = await api.get("/health/live", headers={"X-Request-Id": asked.encode("latin-1")})
+    assert re.fullmatch(r"[0-9a-f]{32}", reply.headers["x-request-id"])
+
+
+async def test_faults_of_ours_tell_nothing_but_the_request_id(api: httpx.AsyncClient, stage: Stage) -> None:
+    @app_of(stage).get("/test/fault", dependencies=[public])
+    async def fault() -> None:
+        raise RuntimeError("secret inner text")
+
+    reply = await api.get("/test/fault", headers={"X-Request-Id": "find-me"})
+    assert (reply.status_code, reply.json()["code"]) == (500, "internal_error")
+    assert "secret" not in reply.text
+    assert reply.json()["request_id"] == "find-me"
+    assert reply.headers["x-request-id"] == "find-me"
+    metrics = (await api.get("/metrics")).text
+    assert re.search(r'siyu_http_requests_total\{method="GET",route="/test/fault",status="500"\} 1\.0', metrics)
+
+
+async def test_a_database_that_cannot_serve_is_busy_not_broken(api: httpx.AsyncClient, stage: Stage) -> None:
+    @app_of(stage).get("/test/busy", dependencies=[public])
+    async def busy(session: Tx) -> None:
+        await sql.execute(session, "SET LOCAL statement_timeout = 20")
+        await sql.execute(session, "SELECT pg_sleep(5)")
+
+    reply = await api.get("/test/busy", headers={"X-Request-Id": "find-me"})
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy")
+    assert reply.headers["retry-after"]
+    assert reply.headers["x-request-id"] == "find-me"
+
+
+async def test_the_reply_leaves_after_the_commit(api: httpx.AsyncClient, stage: Stage, db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "CREATE TABLE checked (n int CONSTRAINT late UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+
+    @app_of(stage).post("/test/late", dependencies=[public])
+    async def late(session: Tx) -> dict[str, str]:
+        await sql.execute(session, "INSERT INTO checked VALUES (1), (1)")
+        return {"status": "written"}
+
+    reply = await api.post("/test/late")
+    assert reply.status_code == 500, "the commit failed, so nobody was told that it went well"
+    assert await count(db, "SELECT count(*) FROM checked") == 0
+
+
+async def test_a_swallowed_error_is_a_fault_at_the_edge(api: httpx.AsyncClient, stage: Stage, db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "CREATE TABLE note (word text PRIMARY KEY)")
+
+    @app_of(stage).post("/test/swallowed", dependencies=[public])
+    async def swallowed(session: Tx) -> dict[str, str]:
+        await sql.execute(session, "INSERT INTO note VALUES ('a')")
+        try:
+            await sql.execute(session, "INSERT INTO note VALUES ('a')")
+        except Exception:
+            return {"status": "fine"}
+        return {"status": "odd"}
+
+    @app_of(stage).post("/test/refused", dependencies=[public])
+    async def refused(session: Tx) -> None:
+        await sql.execute(session, "INSERT INTO note VALUES ('b')")
+        raise NotFound
+
+    assert (await api.post("/test/swallowed")).status_code == 500
+    assert (await api.post("/test/refused")).status_code == 404
+    assert await count(db, "SELECT count(*) FROM note") == 0, "a refusal rolls back"
+
+
+async def test_a_body_over_the_limit_is_refused_announced_or_not(api: httpx.AsyncClient) -> None:
+    async def unannounced() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 32_768
+
+    for content in (b"x" * (1024 * 1024 + 1), unannounced()):
+        reply = await api.post(
+            "/v1/session", content=content, headers={"Content-Type": "application/json", "X-Request-Id": "find-me"}
+        )
+        assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large"), reply.text
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.headers["x-request-id"] == "find-me"
+    at_the_limit = await api.post("/v1/session", content=b'{"code": "' + b"x" * (1024 * 1024 - 20) + b'"}')
+    assert at_the_limit.status_code == 422
+    for announced in (b"-5", b"many"):
+        assert (await api.post("/v1/session", content=b"", headers={"Content-Length": announced})).status_code == 413
+
+
+async def test_bodies_refuse_what_they_do_not_know(shop: Shop) -> None:
+    buyer = await shop.customer()
+    reply = await buyer.post("/v1/mall/quote", json={**shop.basket(1), "room": wire("rom", new_id())})
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+    assert reply.json()["details"]["fields"][0] == {
+        "field": "body.room",
+        "fault": "extra_forbidden",
+        "message": "Extra inputs are not permitted",
+    }
+    for broken in (b"{", b"[]", b"null", b"\xff\xfe", b'{"store": 1e400}'):
+        reply = await buyer.post("/v1/mall/quote", content=broken, headers={"Content-Type": "application/json"})
+        assert reply.status_code in (400, 422), (broken, reply.text)
+        assert set(reply.json()) == PROBLEM
+
+
+async def test_a_foreign_prefix_is_422_and_an_unknown_id_404(shop: Shop) -> None:
+    buyer = await shop.customer()
+    assert (await buyer.get(f"/v1/mall/orders/{wire('chg', new_id())}")).status_code == 422
+    assert (await buyer.get("/v1/mall/orders/ord_01H455VB4PEX5VSKNK084SN02Q")).status_code == 422
+    assert (await buyer.get(f"/v1/mall/orders/{new_id()}")).status_code == 422
+    assert (await buyer.get(f"/v1/mall/orders/{wire('ord', new_id())}")).status_code == 404
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 65, "with space", "中文".encode()])
+async def test_an_idempotency_key_is_required_and_printable(shop: Shop, key: Any) -> None:
+    buyer = await shop.customer()
+    body = {**shop.basket(1), "expected_payable_fen": shop.price_fen}
+    headers = {} if key is None else {"Idempotency-Key": key}
+    reply = await buyer.post("/v1/mall/orders", json=body, headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+
+
+async def test_pages_walk_the_whole_list_once_newest_first(shop: Shop) -> None:
+    buyer = await shop.customer()
+    placed = [(await buyer.order())["orders"][0]["id"] for _ in range(7)]
+    seen: list[str] = []
+    after: str | None = None
+    sizes = []
+    while True:
+        page = (await buyer.get("/v1/mall/orders", params={"limit": 3} | ({"after": after} if after else {}))).json()
+        sizes.append(len(page["items"]))
+        seen += [item["id"] for item in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert seen == placed[::-1]
+    assert sizes == [3, 3, 1]
+    exact = (await buyer.get("/v1/mall/orders", params={"limit": 7})).json()
+    assert (len(exact["items"]), exact["next"]) == (7, None)
+
+
+@pytest.mark.parametrize("wrong", [wire("prd", new_id()), "x", "ord_", "9" * 64])
+async def test_a_cursor_of_another_list_is_refused(shop: Shop, wrong: str) -> None:
+    buyer = await shop.customer()
+    reply = await buyer.get("/v1/mall/orders", params={"after": wrong})
+    assert (reply.status_code, reply.json()["code"]) == (422, "cursor_invalid")
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 101, "many"])
+async def test_a_limit_outside_the_bounds_is_refused(shop: Shop, wrong: Any) -> None:
+    buyer = await shop.customer()
+    assert (await buyer.get("/v1/mall/orders", params={"limit": wrong})).status_code == 422
+
+
+@pytest.fixture
+async def limited(settings: Settings, runtime: Runtime) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
+    """An app whose limits are on, with a route that takes three a minute."""
+    strict = Runtime(
+        settings.model_copy(update={"rate_limits": True}), runtime.db, runtime.redis, *runtime._doors.values()
+    )
+    app = create_app(strict.settings)
+    app.state.runtime = strict
+    app.state.limiter = Limiter(strict)
+
+    @app.get(f"/test/{new_id()}", dependencies=[public, limit(f"test {new_id()}", "3/minute")], name="limited")
+    async def act() -> str:
+        return "done"
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
+        yield client, app
+
+
+async def test_over_the_budget_one_is_told_when_to_come_back(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
+    client, app = limited
+    path = app.url_path_for("limited")
+    replies = [await client.get(path) for _ in range(5)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429, 429]
+    refused = replies[-1]
+    assert refused.json()["code"] == "rate_limited"
+    assert 0 < refused.json()["details"]["retry_after_ms"] <= 120_000
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_limits_hold_in_memory_while_redis_is_away(
+    limited: tuple[httpx.AsyncClient, FastAPI], settings: Settings, runtime: Runtime
+) -> None:
+    client, app = limited
+    path = app.url_path_for("limited")
+    from app.core import redis as redis_door
+
+    gone = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    app.state.limiter = Limiter(Runtime(settings, runtime.db, gone))
+    try:
+        async with asyncio.timeout(20):
+            replies = [await client.get(path) for _ in range(4)]
+    finally:
+        await gone.aclose()
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
+    assert replies[-1].headers["retry-after"]
+
+
+async def test_health_tells_liveness_and_readiness(
+    api: httpx.AsyncClient, db: Database, runtime: Runtime, stage: Stage
+) -> None:
+    assert (await api.get("/health/live")).json() == {"status": "ok"}
+    ready = await api.get("/health/ready")
+    assert (ready.status_code, ready.json()["redis"]) == (200, True)
+    from app.core import redis as redis_door
+
+    gone = redis_door.connect(runtime.settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    app_of(stage).state.runtime = Runtime(runtime.settings, runtime.db, gone)
+    without_redis = await api.get("/health/ready")
+    assert (without_redis.status_code, without_redis.json()["redis"]) == (200, False), "orders go on without Redis"
+    await gone.aclose()
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE alembic_version SET version_num = '0001'")
+    assert (await api.get("/health/ready")).status_code == 503
+
+
+async def test_metrics_name_routes_and_never_paths(shop: Shop, api: httpx.AsyncClient) -> None:
+    buyer = await shop.customer()
+    order_id = (await buyer.order())["orders"][0]["id"]
+    await buyer.get(f"/v1/mall/orders/{order_id}")
+    await api.get(f"/v1/nowhere/{order_id}")
+    metrics = (await api.get("/metrics")).text
+    assert 'route="/v1/mall/orders/{id}"' in metrics
+    assert 'route="unmatched"' in metrics
+    assert order_id not in metrics

@@ -1,0 +1,106 @@
+"""Who is credited: whatever the touches and bonds, the house rules hold on every line."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.attribution.rules import Candidates, Party, RoomVisit, decide
+from app.attribution.schemas import Reason
+from app.core.ids import new_id
+
+PEOPLE = [new_id() for _ in range(4)]
+BUYER, SELLING_STORE = PEOPLE[0], new_id()
+IDS = st.sampled_from([new_id() for _ in range(6)])
+PERSON = st.sampled_from(PEOPLE)
+STORE = st.none() | st.sampled_from([new_id() for _ in range(3)])
+
+
+@st.composite
+def distributors(draw: st.DrawFn) -> Party:
+    own = draw(IDS)
+    upline = draw(st.none() | IDS.filter(lambda other: other != own))
+    share = draw(st.booleans())
+    return Party(
+        id=own,
+        person_id=draw(PERSON),
+        reason=Reason.SHARE_TOUCH if share else Reason.BOND,
+        upline_id=upline,
+        upline_person_id=draw(st.none() | PERSON) if upline else None,
+        touchpoint_id=new_id() if share else None,
+    )
+
+
+GUIDES = st.builds(
+    Party,
+    id=IDS,
+    person_id=st.none() | PERSON,
+    reason=st.sampled_from([Reason.BOND, Reason.GUIDE_TOUCH]),
+    store_id=STORE,
+)
+FOUND = st.builds(
+    Candidates,
+    distributor=st.none() | distributors(),
+    guide=st.none() | GUIDES,
+    bond_store_id=STORE,
+    own_link=st.booleans(),
+)
+VISITS = st.none() | st.builds(RoomVisit, room_id=IDS, store_id=IDS, touchpoint_id=IDS)
+
+
+def persons(found: Candidates, credited: list[UUID | None]) -> list[UUID]:
+    """The human beings behind the parties that a line credits."""
+    known: dict[UUID, UUID | None] = {}
+    if found.distributor is not None:
+        known[found.distributor.id] = found.distributor.person_id
+        if found.distributor.upline_id is not None:
+            known[found.distributor.upline_id] = found.distributor.upline_person_id
+    return [person for party in credited if party is not None and (person := known.get(party)) is not None]
+
+
+@given(FOUND, VISITS)
+def test_the_house_rules_hold(found: Candidates, visit: RoomVisit | None) -> None:
+    line = new_id()
+    credit = decide(line, found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
+    paid = persons(found, [credit.distributor_id, credit.upline_id])
+    if credit.guide_id is not None:
+        assert found.guide is not None
+        if found.guide.person_id is not None:
+            paid.append(found.guide.person_id)
+
+    assert BUYER not in paid, "nobody earns by buying himself"
+    assert len(paid) == len(set(paid)), "one person earns one way"
+    assert credit.upline_id is None or credit.distributor_id is not None, "no upline without his distributor"
+    assert credit.upline_id != credit.distributor_id or credit.upline_id is None
+    assert sum(party is not None for party in (credit.distributor_id, credit.upline_id)) <= 2
+
+    assert credit.line_id == line
+    assert (credit.distributor_id is None) == (
+        credit.distributor_reason in (Reason.NONE, Reason.OWN_LINK, Reason.SAME_PERSON)
+    )
+    assert (credit.guide_id is None) == (credit.guide_reason is Reason.NONE)
+    assert (credit.room_id is None) == (credit.room_reason is Reason.NONE)
+    assert credit.room_id == (visit.room_id if visit else None)
+
+
+@given(FOUND, VISITS)
+def test_the_store_is_the_guides_else_the_rooms_else_the_bonds_else_the_selling_one(
+    found: Candidates, visit: RoomVisit | None
+) -> None:
+    credit = decide(new_id(), found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
+    if credit.guide_id is not None and found.guide is not None and found.guide.store_id is not None:
+        expected = (found.guide.store_id, Reason.GUIDE_STORE)
+    elif visit is not None:
+        expected = (visit.store_id, Reason.ROOM_STORE)
+    elif found.bond_store_id is not None:
+        expected = (found.bond_store_id, Reason.BOND)
+    else:
+        expected = (SELLING_STORE, Reason.SELLING_STORE)
+    assert (credit.store_id, credit.store_reason) == expected
+
+
+@given(FOUND, VISITS)
+def test_deciding_twice_is_deciding_once(found: Candidates, visit: RoomVisit | None) -> None:
+    line = new_id()
+    first = decide(line, found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
+    assert first == decide(line, found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
