@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from app.core import events
 from app.core.auth import Actor, headquarters
-from app.core.errors import Forbidden, NotFound, Unauthenticated
+from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
 from app.core.events import ParkedView
 from app.core.http import Page, PageQuery, Tx, View, problems
 from app.core.ids import ParkedId
@@ -23,7 +23,11 @@ class ReplayView(View):
     healed: int
 
 
-@router.get("/parked", summary="Events that a consumer could not apply", responses=problems(Unauthenticated, Forbidden))
+@router.get(
+    "/parked",
+    summary="Events that a consumer could not apply",
+    responses=problems(Unauthenticated, Forbidden, ValidationFailed),
+)
 async def list_parked(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[ParkedView]:
     """Oldest first. `error` is null for those that only wait behind another of their stream."""
     items = await events.list_parked(session, after=paging.after_id("prk"), limit=paging.limit + 1)
@@ -33,7 +37,7 @@ async def list_parked(actor: Headquarters, session: Tx, paging: PageQuery) -> Pa
 @router.post(
     "/parked/{id}/replay",
     summary="Apply a parked event again",
-    responses=problems(Unauthenticated, Forbidden, NotFound),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
 async def replay(id: ParkedId, actor: Headquarters, session: Tx) -> ReplayView:
     """With all that wait behind it in its stream, in order; stops at the first that still fails."""

@@ -36,12 +36,15 @@ class Process:
 
 
 class Stack:
-    """All processes of a development system on one machine; they die with this one, even when it is killed."""
+    """All processes of a development system on one machine; they die with this one, even when it is killed.
+
+    `environment` is the whole environment of the children.
+    """
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], *, log: Path | None = None, live: bool = True
     ) -> None:
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._log = log
         self.processes = [
             Process("simulator", ["simulator"], f"http://127.0.0.1:{settings.simulator_port}/simulator/calls?limit=1"),

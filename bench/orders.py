@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import socket
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,12 +13,12 @@ from sqlalchemy import make_url
 from app import schema
 from app.auditor import run_audit
 from app.core.db import Database
-from app.core.embedded import engines, postgres_binary
+from app.core.embedded import postgres_binary
 from app.core.ids import parse
 from app.core.settings import Settings
 from app.demo.brand import build, create_headquarters
 from app.demo.people import Api, Customer
-from app.development import with_wechat
+from app.development import environment_of, throwaway
 from app.main import create_app
 from app.stack import Stack
 from bench import statements
@@ -37,51 +35,15 @@ GOAL_RATIO = 0.4
 
 async def measure() -> list[Figure]:
     """One fresh system; first through HTTP, then by pgbench on the same database."""
-    with tempfile.TemporaryDirectory(prefix="siyu-bench-", ignore_cleanup_errors=True) as folder:
-        ports = _free_ports(3)
-        settings = Settings(
-            _env_file=None,
-            data_dir=Path(folder),
-            database_url=None,
-            redis_url=None,
-            port=ports[0],
-            live_port=ports[1],
-            simulator_port=ports[2],
-            public_url=f"http://127.0.0.1:{ports[0]}",
-            rate_limits=False,
-            log_level="ERROR",
-            api_workers=2,
-            api_connections=10,
-        )
-        with engines(settings) as running:
-            return await _measure(with_wechat(running))
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
+    with throwaway("bench", rate_limits=False, log_level="ERROR", api_workers=2) as settings:
+        return await _measure(settings)
 
 
 async def _measure(settings: Settings) -> list[Figure]:
     database = Database(settings, connections=2, name="siyu-bench")
     await schema.upgrade(database)
     await create_headquarters(database)
-    names = (
-        "data_dir",
-        "database_url",
-        "redis_url",
-        "port",
-        "simulator_port",
-        "public_url",
-        "rate_limits",
-        "log_level",
-    )
-    environment = {f"SIYU_{name.upper()}": str(getattr(settings, name)) for name in names}
-    environment |= {"SIYU_API_WORKERS": "2", "SIYU_WECHAT_MCHID": ""}
-    stack = Stack(settings, environment, log=settings.data_dir / "processes.log", live=False)
+    stack = Stack(settings, environment_of(settings), log=settings.data_dir / "processes.log", live=False)
     try:
         await stack.start()
         async with (

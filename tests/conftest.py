@@ -46,6 +46,7 @@ def simulator_keys(tmp_path_factory: pytest.TempPathFactory) -> SimulatorKeys:
 def engine_settings(simulator_keys: SimulatorKeys) -> Iterator[Settings]:
     """Settings that name running engines and the simulator's WeChat."""
     with tempfile.TemporaryDirectory(prefix="siyu-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # root's database runs as another user, who has to pass through
         base = Settings(
             environment="test",
             data_dir=Path(folder),

@@ -111,7 +111,7 @@ def dev() -> None:
             await schema.upgrade(database)
             await database.close()
             logins = await ensure_seeded(settings)
-            whole = stack.Stack(settings, {})
+            whole = stack.Stack(settings, os.environ)
             try:
                 await whole.start()
                 _greet(settings, logins)

@@ -93,7 +93,7 @@ def _event(
             return frames.RoomEnded(at=rfc3339(fact.ended_at))
         case ProductPinned():
             item = words.cards.get((fact.store_id, fact.product_id))
-            card = msgspec.Raw(item.model_dump_json().encode()) if item else None
+            card = msgspec.Raw(item.model_dump_json().encode()) if item else frames.NULL
             return frames.ProductPinned(product=wire("prd", fact.product_id), card=card, at=rfc3339(fact.pinned_at))
         case ProductUnpinned():
             return frames.ProductUnpinned(product=wire("prd", fact.product_id), at=rfc3339(fact.unpinned_at))

@@ -5,13 +5,32 @@ from typing import Any
 import msgspec
 
 from app.live import frames
+from app.live.schemas import RoomSnapshot, ShelfItem
 
 _CUSTOMER = "cus_01h455vb4pex5vsknk084sn02q"
 _PRODUCT = "prd_01h455vb4pex5vsknk084sn02q"
 _AT = "2026-11-21T13:15:00.123Z"
 
 _CARD = {"product": _PRODUCT, "title": "Linen shirt", "picture": None, "from_fen": 12_800}
-_SNAPSHOT = {"id": "rom_01h455vb4pex5vsknk084sn02q", "epoch": "5f2ad41c09be", "seq": 1200, "status": "live"}
+_SNAPSHOT = {
+    "id": "rom_01h455vb4pex5vsknk084sn02q",
+    "epoch": "5f2ad41c09be",
+    "seq": 1200,
+    "title": "Saturday's new arrivals",
+    "status": "live",
+    "kind": "rtmp",
+    "host": {"id": "stf_01h455vb4pex5vsknk084sn02q", "name": "Wang"},
+    "store": {"id": "sto_01h455vb4pex5vsknk084sn02q", "name": "People's Square"},
+    "play": None,
+    "pinned": _CARD,
+    "shelf": [_CARD],
+    "counters": {"viewers": 873, "likes": 20_514},
+    "messages": [],
+    "me": None,
+    "starts_at": None,
+    "started_at": _AT,
+    "server_now": _AT,
+}
 
 
 def _raw(value: object) -> msgspec.Raw:
@@ -54,16 +73,18 @@ or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whose number you
 """
 
 
-def _schema_hook(kind: type) -> dict[str, Any]:
-    if kind is msgspec.Raw:
-        return {"type": "object", "description": "See GET /v1/live/rooms/{id} in the OpenAPI document."}
-    raise NotImplementedError(kind)
-
-
 def _schemas(kinds: list[type]) -> dict[str, Any]:
-    _, components = msgspec.json.schema_components(
-        kinds, schema_hook=_schema_hook, ref_template="#/components/schemas/{name}"
-    )
+    """Schemas of the frames; where they carry a reply of the HTTP API, that reply's own schema."""
+    _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for view in (RoomSnapshot, ShelfItem):
+        schema = view.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        components |= schema.pop("$defs", {}) | {view.__name__: schema}
+    snapshot = {"$ref": "#/components/schemas/RoomSnapshot"}
+    components["Gap"]["properties"]["room"] = snapshot
+    components["Welcome"]["properties"]["room"] = {"anyOf": [snapshot, {"type": "null"}]}
+    components["ProductPinned"]["properties"]["card"] = {
+        "anyOf": [{"$ref": "#/components/schemas/ShelfItem"}, {"type": "null"}]
+    }
     return components
 
 

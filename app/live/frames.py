@@ -4,7 +4,7 @@
 order is the order on the wire, and `type` always comes first. All text is data: clients must never render it as HTML.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,7 @@ CLIENT_ID_LIMIT = 64
 LIKES_AT_ONCE = 20
 FRAME_LIMIT_BYTES = 4096
 STREAM = "room"
+NULL = msgspec.Raw(b"null")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ class ProductPinned(Event, frozen=True, kw_only=True, tag="product.pinned"):
     """The host shows this product now. `card` has the shape of the snapshot's shelf items; null once it is off sale."""
 
     product: str
-    card: msgspec.Raw | None
+    card: msgspec.Raw
     at: str
 
 
@@ -119,7 +120,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     """The first frame. `room` is the snapshot of GET /v1/live/rooms/{id} (`me` null); null when resuming by `since`."""
 
     streams: tuple[StreamPosition, ...]
-    room: msgspec.Raw | None
+    room: msgspec.Raw
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
@@ -161,14 +162,14 @@ class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
 class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="say"):
     """Speak. A repeated `id` on one socket is dropped, so a doubtful message may be sent again."""
 
-    id: str
-    text: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=CLIENT_ID_LIMIT)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LIMIT)]
 
 
 class Like(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="like"):
     """Tapped the heart `count` times (1 to 20) since the last frame."""
 
-    count: int = 1
+    count: Annotated[int, msgspec.Meta(ge=1, le=LIKES_AT_ONCE)] = 1
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):

@@ -32,7 +32,9 @@ class Gateway:
         runtime: Runtime = request.app.state.runtime
         at, _, digest = request.headers.get(HEADER, "").partition(".")
         fresh = at.isascii() and at.isdigit() and len(at) <= 12 and abs(time.time() - int(at)) <= _GOOD_FOR_S
-        if not fresh or not hmac.compare_digest(digest, _digest(runtime.settings, int(at), request.url.path)):
+        if not fresh or not hmac.compare_digest(
+            digest.encode(), _digest(runtime.settings, int(at), request.url.path).encode()
+        ):
             raise Unauthenticated
 
 

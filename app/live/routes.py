@@ -144,7 +144,7 @@ async def open_room(body: RoomCreate, actor: CurrentStaff, session: Tx) -> Staff
     return await rooms.open_room(session, actor, body)
 
 
-@admin.get("/rooms", summary="Live rooms within one's scope", responses=problems(Unauthenticated, Forbidden))
+@admin.get("/rooms", summary="Live rooms within one's scope", responses=_STAFF)
 async def list_rooms_in_scope(
     actor: CurrentStaff,
     session: Tx,

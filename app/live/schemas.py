@@ -59,7 +59,7 @@ class ShelfUpdate(Body):
     """The whole shelf in the host's order. Products left out leave it."""
 
     products: Annotated[list[ProductId], Field(max_length=100)]
-    version: Annotated[int, Field(ge=1, description="The room's version as you last read it.")]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1, description="The room's version as you last read it.")]
 
 
 class MuteCreate(Body):

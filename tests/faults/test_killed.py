@@ -178,10 +178,9 @@ async def test_killed_while_reading_the_log(
     await buyer.post(
         f"/v1/mall/orders/{(await buyer.order())['orders'][0]['id']}/closure", headers={"Idempotency-Key": "c"}
     )
-    victim = await start("worker", point)
     if point.startswith("consumer ") and not await _reads_something(db, point.removeprefix("consumer ")):
         pytest.skip("none of its facts is made by an order")
-    await victim.killed()
+    await (await start("worker", point)).killed()
     await drain()
     numbers = "SELECT coalesce(max(seq), 0) - count(*) FROM event"
     assert await count(db, numbers) == 0, "the numbers have no gaps"

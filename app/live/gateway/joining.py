@@ -43,7 +43,7 @@ async def greet(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer, si
         viewer.epoch, viewer.seq = epoch, seq
     else:
         position = frames.StreamPosition(epoch=since.epoch, seq=since.seq)
-        viewer.write(wire.text(frames.encode(frames.Welcome(streams=(position,), room=None))))
+        viewer.write(wire.text(frames.encode(frames.Welcome(streams=(position,), room=frames.NULL))))
         viewer.epoch, viewer.seq = since.epoch, since.seq
     await bring(redis, snapshots, hub, viewer)
 

@@ -9,6 +9,7 @@ from app.core.http import Body, View
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId
 
 Title = Annotated[str, Field(min_length=1, max_length=120)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1, description="As it was read.")]
 ListFen = Annotated[int, Field(gt=0, le=100_000_000, description="List price in fen.", examples=[12_800])]
 
 
@@ -32,7 +33,7 @@ class CategoryCreate(Body):
 
 
 class CategoryUpdate(CategoryCreate):
-    version: int
+    version: Version
 
 
 class CategoryView(View):
@@ -54,7 +55,7 @@ class SkuUpdate(Body):
     title: Title
     list_fen: ListFen
     status: SkuStatus
-    version: int
+    version: Version
 
 
 class SkuView(View):
@@ -90,7 +91,7 @@ class ProductUpdate(Body):
     pictures: Annotated[list[HttpUrl], Field(max_length=20)]
     category: CategoryId | None
     status: ProductStatus
-    version: int
+    version: Version
 
 
 class ProductAdminView(View):
@@ -138,7 +139,7 @@ class StockUpdate(Body):
 
     on_hand: Annotated[int, Field(ge=0, le=10_000_000)]
     list_fen: ListFen | None = None
-    version: Annotated[int, Field(ge=0, description="0 when there is none yet.")]
+    version: Annotated[int, Field(ge=0, le=2**31 - 1, description="0 when there is none yet.")]
 
 
 class StockView(View):

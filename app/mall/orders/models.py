@@ -25,7 +25,7 @@ class Order(Table, table=True):
         CheckConstraint("freight_refunded_fen BETWEEN 0 AND freight_fen", name="freight_refunded_within_freight"),
         CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_charge"),
         Index("mall_order_customer_idx", "customer_id", "id"),
-        Index("mall_order_scope_idx", sql("scope_path text_pattern_ops"), "id"),
+        Index("mall_order_scope_idx", "scope_path", "id", postgresql_ops={"scope_path": "text_pattern_ops"}),
         Index("mall_order_unpaid_idx", "expires_at", postgresql_where=sql("status = 'unpaid'")),
     )
 

@@ -234,17 +234,18 @@ async def refund_view(session: AsyncSession, refund_id: UUID) -> RefundView:
 
 async def mark_paid_out(session: AsyncSession, refund_id: UUID) -> None:
     """WeChat sent the money of an agreed refund. An automatic refund of late money has no row here and is passed over."""
-    row = await db.fetchrow(
+    order_id = await db.fetchval(session, "SELECT order_id FROM mall_refund WHERE id = $1", refund_id)
+    if order_id is None:
+        return
+    await lock_order(session, order_id)
+    amount_fen = await db.fetchval(
         session,
         """UPDATE mall_refund SET status = 'paid', paid_at = clock_timestamp()
-           WHERE id = $1 AND status <> 'paid' RETURNING order_id, amount_fen""",
+           WHERE id = $1 AND status <> 'paid' RETURNING amount_fen""",
         refund_id,
     )
-    if row is not None:
-        await lock_order(session, row["order_id"])
-        await events.publish(
-            session, RefundPaid(refund_id=refund_id, order_id=row["order_id"], amount_fen=row["amount_fen"])
-        )
+    if amount_fen is not None:
+        await events.publish(session, RefundPaid(refund_id=refund_id, order_id=order_id, amount_fen=amount_fen))
 
 
 async def mark_stuck(session: AsyncSession, refund_id: UUID) -> None:

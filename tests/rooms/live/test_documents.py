@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import msgspec
 
 from app.live import asyncapi, frames
@@ -84,3 +85,11 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
         place: Any = document
         for step in reference.split("/"):
             place = place[step]
+
+
+def test_the_examples_are_what_their_schemas_say() -> None:
+    document = asyncapi.asyncapi_document()
+    for message in document["channels"]["room"]["messages"].values():
+        schema = {**message["payload"], "components": document["components"]}
+        for example in message["examples"]:
+            jsonschema_rs.validate(schema, example["payload"])

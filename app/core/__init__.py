@@ -1,0 +1,1 @@
+"""What every room stands on: configuration, database, money, ids, clock, errors, logins, event log, jobs. No business."""

@@ -1,0 +1,156 @@
+"""The public surface: a policy on each route, documented errors, texts in both languages, nothing changed unawares."""
+
+import re
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from app.core.auth.policy import Allow, Public
+from app.core.errors import AppError
+from app.core.http.dependencies import open_transaction
+from tests.architecture.surface import calls, name_of, openapi, policies, routes, same_as_kept
+
+ROUTES = routes()
+NAMES = [name_of(route) for route in ROUTES]
+OPERATIONS = [
+    (f"{method.upper()} {path}", operation)
+    for path, methods in openapi()["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+def by_operation(check: Any) -> Any:
+    return pytest.mark.parametrize("operation", [o for _, o in OPERATIONS], ids=[name for name, _ in OPERATIONS])(check)
+
+
+def by_route(check: Any) -> Any:
+    return pytest.mark.parametrize("route", ROUTES, ids=NAMES)(check)
+
+
+@by_route
+def test_who_may_call_is_declared_once(route: APIRoute) -> None:
+    assert len(policies(route)) == 1, "name one policy: an actor of core.auth, or dependencies=[public]"
+
+
+@by_route
+def test_the_policy_comes_first_and_the_transaction_last(route: APIRoute) -> None:
+    """Redis and the policy's own look into the database cannot run while the request's transaction is open."""
+    order = list(calls(route.dependant))
+    if open_transaction in order:
+        opened = order.index(open_transaction)
+        assert order.index(policies(route)[0]) < opened
+        limits = [place for place, call in enumerate(order) if getattr(call, "__qualname__", "").startswith("limit.")]
+        assert all(place < opened for place in limits), "a limit asks Redis"
+
+
+@by_route
+def test_the_audience_is_in_the_path(route: APIRoute) -> None:
+    (policy,) = policies(route)
+    if isinstance(policy, Allow) and type(policy) is Allow:
+        assert (policy.kind.value == "staff") == route.path.startswith("/v1/admin/")
+    elif isinstance(policy, Public):
+        assert not route.path.startswith(("/v1/admin/", "/v1/partner/")) or route.path.startswith("/v1/admin/session")
+
+
+def test_no_two_routes_answer_one_address() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert [name for name in NAMES if name.startswith("PATCH")] == [], "wx.request cannot send it"
+
+
+@by_operation
+def test_each_operation_is_documented(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert len(operation["summary"]) <= 80
+    assert operation["tags"]
+    documented = {int(status) for status in operation["responses"]}
+    parameters = {(one["in"], one["name"].lower()) for one in operation.get("parameters", [])}
+    if operation.get("security"):
+        assert 401 in documented
+    if any(where == "path" for where, _ in parameters):
+        assert documented & {404}
+    if ("header", "idempotency-key") in parameters:
+        assert {409, 422} <= documented
+    if "admin" in str(operation["operationId"]) and operation.get("security"):
+        assert 403 in documented
+
+
+def test_no_operation_documents_the_frameworks_own_error() -> None:
+    wrong = [name for name, operation in OPERATIONS if "HTTPValidationError" in str(operation)]
+    assert wrong == [], "add ValidationFailed to its problems(...)"
+
+
+def test_money_is_whole_and_named() -> None:
+    wrong = []
+    for schema_name, schema in openapi()["components"]["schemas"].items():
+        for name, field in schema.get("properties", {}).items():
+            kinds = {one.get("type") for one in [field, *field.get("anyOf", [])]} - {None, "null"}
+            if name.endswith(("_fen", "_bps")) and kinds != {"integer"}:
+                wrong.append(f"{schema_name}.{name}: {kinds}")
+            if re.search(r"(price|amount|total|paid|refunded)$", name) and kinds & {"number"}:
+                wrong.append(f"{schema_name}.{name}: {kinds}")
+    assert wrong == []
+
+
+def test_bodies_bound_everything_and_refuse_the_unknown() -> None:
+    schemas = openapi()["components"]["schemas"]
+    bodies, wrong = set(), []
+    for _, operation in OPERATIONS:
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        bodies |= set(re.findall(r"schemas/(\w+)", str(content)))
+    todo = list(bodies)
+    while todo:
+        inner = set(re.findall(r"schemas/(\w+)", str(schemas[todo.pop()]))) - bodies
+        bodies |= inner
+        todo += inner
+    for body in sorted(bodies):
+        schema = schemas[body]
+        if schema.get("type") != "object":
+            continue
+        if schema.get("additionalProperties") is not False:
+            wrong.append(f"{body} takes unknown fields")
+        for name, field in schema.get("properties", {}).items():
+            for one in [field, *field.get("anyOf", []), field.get("items", {})]:
+                kind = one.get("type")
+                loose_text = kind == "string" and not one.keys() & {"maxLength", "pattern", "enum", "const", "format"}
+                loose_number = kind == "integer" and not (
+                    one.keys() & {"minimum", "exclusiveMinimum"} and one.keys() & {"maximum", "exclusiveMaximum"}
+                )
+                loose_list = kind == "array" and "maxItems" not in one
+                if loose_text or loose_list or (loose_number and "enum" not in one and "const" not in one):
+                    wrong.append(f"{body}.{name} is not bounded")
+    assert wrong == []
+
+
+def all_errors() -> list[type[AppError]]:
+    found, todo = [], [AppError]
+    while todo:
+        for sub in todo.pop().__subclasses__():
+            todo.append(sub)
+            if sub.__module__.startswith("app."):
+                found.append(sub)
+    return sorted(found, key=lambda error: error.code())
+
+
+def test_every_error_speaks_both_languages() -> None:
+    for error in all_errors():
+        assert re.search(r"[a-z]", error.en), error
+        assert re.search(r"[\u4e00-\u9fff]", error.zh), error
+        told = re.findall(r"{(\w+)}", error.en)
+        assert sorted(told) == sorted(re.findall(r"{(\w+)}", error.zh)), f"{error}: the languages name other details"
+        assert 400 <= error.status < 600
+
+
+def test_one_class_is_one_code() -> None:
+    codes = [error.code() for error in all_errors()]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
+
+
+def test_the_list_of_codes_is_the_kept_one() -> None:
+    same_as_kept("errors.txt", "".join(f"{error.status} {error.code()}\n" for error in all_errors()))
+
+
+def test_the_list_of_operations_is_the_kept_one() -> None:
+    lines = sorted(f"{name} -> {' '.join(sorted(operation['responses']))}" for name, operation in OPERATIONS)
+    same_as_kept("operations.txt", "\n".join(lines) + "\n")

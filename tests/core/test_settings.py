@@ -1,0 +1,91 @@
+"""What a process refuses to start with, what it seals, and what its logs never hold."""
+
+import json
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from app.core import telemetry
+from app.core.sealed import Unsealable, blind_index, seal, unseal
+from app.core.settings import Settings
+
+PRODUCTION = {
+    "environment": "production",
+    "database_url": "postgresql://db/siyu",
+    "redis_url": "redis://cache",
+    "secret_key": "s" * 32,
+    "field_key": "f" * 32,
+    **dict.fromkeys(
+        (
+            "wechat_appid",
+            "wechat_app_secret",
+            "wechat_mchid",
+            "wechat_mch_serial",
+            "wechat_mch_private_key",
+            "wechat_apiv3_key",
+            "wechat_pay_public_key",
+            "wechat_pay_public_key_id",
+        ),
+        "x",
+    ),
+}
+
+
+def made(**changes: object) -> Settings:
+    return Settings(_env_file=None, **changes)  # type: ignore[arg-type,call-arg]
+
+
+def test_a_complete_production_starts() -> None:
+    assert made(**PRODUCTION).environment == "production"
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "environment"])
+def test_production_refuses_to_start_without(name: str) -> None:
+    with pytest.raises(ValidationError, match=name.upper()):
+        made(**{key: value for key, value in PRODUCTION.items() if key != name})
+
+
+@pytest.mark.parametrize("name", ["secret_key", "field_key"])
+@pytest.mark.parametrize("value", ["short", "development-only-secret-development-only"])
+def test_production_refuses_secrets_that_are_none(name: str, value: str) -> None:
+    with pytest.raises(ValidationError):
+        made(**PRODUCTION | {name: value})
+
+
+def test_parts_of_a_tip_are_not_more_than_the_whole() -> None:
+    with pytest.raises(ValidationError):
+        made(tip_host_bps=6_000, tip_store_bps=4_001)
+
+
+def test_settings_do_not_print_secrets() -> None:
+    shown = repr(made(**PRODUCTION))
+    assert "s" * 32 not in shown
+    assert "f" * 32 not in shown
+
+
+def test_what_is_sealed_opens_with_its_key_alone() -> None:
+    old = made(field_key=SecretStr("o" * 40))
+    sealed = seal(old, "13800001111")
+    assert unseal(old, sealed) == "13800001111"
+    assert sealed != seal(old, "13800001111")
+    assert b"1380000" not in sealed
+    assert blind_index(old, "a") == blind_index(old, "a") != blind_index(old, "b")
+    rotated = made(field_key=SecretStr("n" * 40 + " " + "o" * 40))
+    assert unseal(rotated, sealed) == "13800001111"
+    for settings, text in ((made(field_key=SecretStr("x" * 40)), sealed), (old, sealed[:-1] + b"\0"), (old, b"")):
+        with pytest.raises(Unsealable):
+            unseal(settings, text)
+
+
+def test_logs_leave_out_what_is_personal(capsys: pytest.CaptureFixture[str]) -> None:
+    import structlog
+
+    before = structlog.get_config()
+    try:
+        telemetry.configure(made(log_format="json", log_level="INFO"))
+        structlog.get_logger().info("seen", phone="13800001111", openid="oX", token="t", order="ord_1")
+        line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    finally:
+        structlog.configure(**before)
+    assert line["order"] == "ord_1"
+    assert {line[name] for name in ("phone", "openid", "token")} == {"[redacted]"}
