@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter
 
 from app.attribution import routes as attribution_routes
+from app.core import housekeeping
 from app.core.db import AsyncSession
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
@@ -52,6 +53,7 @@ JOBS: list[Job] = [
     *live_jobs.JOBS,
 ]
 CRONS: list[Cron] = [
+    *housekeeping.CRONS,
     *payments_jobs.CRONS,
     *mall_jobs.CRONS,
     *live_jobs.CRONS,

@@ -5,21 +5,25 @@ servers that they name (the database user must be allowed to create databases).
 """
 
 import asyncio
+import logging
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
+import structlog
+from fastapi import FastAPI
 from sqlalchemy import make_url
 
 from app import schema
 from app.core import redis as redis_door
-from app.core import telemetry
 from app.core.db import Database, asyncpg_url
 from app.core.embedded import engines
 from app.core.events import run_once, sequence_once
@@ -35,6 +39,12 @@ from app.wechat import MiniProgram, WechatPay
 from app.wechat.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
 
 Drain = Callable[[], Awaitable[int]]
+
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)],
+    wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +66,6 @@ def engine_settings(simulator_keys: SimulatorKeys) -> Iterator[Settings]:
             rate_limits=False,
             _env_file=None,
         )
-        telemetry.configure(base)
         with engines(base) as running:
             yield settings_for(running, simulator_keys, "http://simulator")
 
@@ -167,20 +176,53 @@ async def simulator(stage: Stage) -> httpx.AsyncClient:
     return stage.simulator
 
 
-@pytest.fixture
-async def runtime(settings: Settings, db: Database, redis: Redis, stage: Stage) -> AsyncIterator[Runtime]:
-    transport = httpx.ASGITransport(app=stage.simulator_app)
-    pay = WechatPay.open(settings, transport=transport)
-    mini_program = MiniProgram.open(settings, transport=transport)
-    yield Runtime(settings, db, redis, pay, mini_program)
-    await mini_program.close_client()
-    await pay.close_client()
+class _Switched(httpx.AsyncBaseTransport):
+    """The way to the simulator of the test that runs now."""
+
+    to: httpx.ASGITransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert self.to is not None, "no stage is set"
+        return await self.to.handle_async_request(request)
+
+
+@dataclass(frozen=True)
+class _Doors:
+    """The doors to WeChat, opened once: reading their keys takes longer than most tests."""
+
+    transport: _Switched
+    pay: WechatPay
+    mini_program: MiniProgram
+
+
+@pytest.fixture(scope="session")
+async def wechat_doors(engine_settings: Settings) -> AsyncIterator[_Doors]:
+    transport = _Switched()
+    doors = _Doors(
+        transport,
+        WechatPay.open(engine_settings, transport=transport),
+        MiniProgram.open(engine_settings, transport=transport),
+    )
+    yield doors
+    await doors.mini_program.close_client()
+    await doors.pay.close_client()
 
 
 @pytest.fixture
-async def api(settings: Settings, runtime: Runtime, stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
+async def runtime(settings: Settings, db: Database, redis: Redis, stage: Stage, wechat_doors: _Doors) -> Runtime:
+    wechat_doors.transport.to = httpx.ASGITransport(app=stage.simulator_app)
+    return Runtime(settings, db, redis, wechat_doors.pay, wechat_doors.mini_program)
+
+
+@pytest.fixture(scope="session")
+def app(engine_settings: Settings) -> FastAPI:
+    """The API, built once: each test gives it a runtime of its own."""
+    return create_app(engine_settings)
+
+
+@pytest.fixture
+async def api(app: FastAPI, runtime: Runtime, stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole API over ASGI."""
-    app = create_app(settings)
     app.state.runtime = runtime
     app.state.limiter = Limiter(runtime)
     stage.api_transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

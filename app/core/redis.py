@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -29,12 +29,18 @@ class _GuardedRedis(Redis):
 
 
 def connect(settings: Settings) -> Redis:
-    """A pooled client; values are bytes. Opens no connection before the first command."""
+    """A pooled client; values are bytes. Opens no connection before the first command.
+
+    When all connections are busy a command waits its turn, so a thousand viewers who arrive at once are a queue and
+    not a thousand errors.
+    """
     assert settings.redis_url, "no Redis: wrap the settings in core.embedded.engines"
-    return _GuardedRedis.from_url(
+    pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        max_connections=50,
+        timeout=5,
         socket_timeout=5,
         socket_connect_timeout=3,
-        max_connections=50,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=2),
     )
+    return _GuardedRedis.from_pool(pool)

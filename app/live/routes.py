@@ -56,9 +56,9 @@ _STAFF = problems(Unauthenticated, Forbidden, NotFound, ValidationFailed)
 def _snapshots(request: Request, runtime: RuntimeDep) -> SnapshotCache:
     """This process's cache of snapshots, made with the first request that needs it."""
     state: Any = request.app.state
-    if getattr(state, "live_snapshots", None) is None:
-        state.live_snapshots = SnapshotCache(runtime)
-    cache: SnapshotCache = state.live_snapshots
+    cache: SnapshotCache | None = getattr(state, "live_snapshots", None)
+    if cache is None or cache.runtime is not runtime:
+        cache = state.live_snapshots = SnapshotCache(runtime)
     return cache
 
 

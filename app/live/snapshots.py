@@ -92,7 +92,7 @@ class SnapshotCache:
     """One process's snapshots: one read per room at a time, its answer good for a second."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        self.runtime = runtime
         self._taken: dict[UUID, tuple[float, RoomSnapshot]] = {}
         self._flights: dict[UUID, asyncio.Task[RoomSnapshot]] = {}
 
@@ -111,7 +111,7 @@ class SnapshotCache:
 
     async def _take(self, room_id: UUID) -> RoomSnapshot:
         began = time.monotonic()
-        snapshot = await take(self._runtime, room_id)
+        snapshot = await take(self.runtime, room_id)
         self._taken = {room: kept for room, kept in self._taken.items() if began - kept[0] < _FRESH_S}
         self._taken[room_id] = (began, snapshot)
         return snapshot

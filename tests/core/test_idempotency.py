@@ -168,7 +168,7 @@ async def test_a_cancelled_owner_frees_the_network_step(db: Database) -> None:
     assert await things_made(db) == 1
 
 
-async def test_old_replies_are_forgotten_unfinished_ones_too(db: Database) -> None:
+async def test_old_replies_are_forgotten(db: Database) -> None:
     act = Act(db)
     await act.run("new")
     await act.run("old")

@@ -12,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from app.core import db as sql
+from app.core import housekeeping
 from app.core.auth import (
     Actor,
     Kind,
@@ -27,7 +28,9 @@ from app.core.auth import (
 from app.core.db import Database
 from app.core.errors import Unauthenticated
 from app.core.ids import new_id
+from app.core.runtime import Runtime
 from app.core.settings import Settings
+from app.rooms import CRONS
 from tests.audit import count
 from tests.shop import Shop
 
@@ -173,3 +176,19 @@ async def test_orders_of_others_and_of_other_stores_are_not_there(shop: Shop) ->
         assert (await manager.get(f"/v1/admin/mall/orders/{order_id}")).status_code == status
         listed = (await manager.get("/v1/admin/mall/orders")).json()["items"]
         assert [one["id"] for one in listed] == ([order_id] if status == 200 else [])
+
+
+async def test_housekeeping_forgets_what_ran_out_and_nothing_else(
+    db: Database, settings: Settings, runtime: Runtime
+) -> None:
+    for _ in range(3):
+        await log_in(db, settings)
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            """UPDATE auth_refresh SET expires_at = clock_timestamp() - interval '2 days'
+               WHERE token_hash = (SELECT token_hash FROM auth_refresh LIMIT 1)""",
+        )
+    await housekeeping.sweep(runtime)
+    assert await count(db, "SELECT count(*) FROM auth_refresh") == 2
+    assert housekeeping.CRONS[0] in CRONS

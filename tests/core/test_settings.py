@@ -1,8 +1,10 @@
 """What a process refuses to start with, what it seals, and what its logs never hold."""
 
 import json
+import logging
 
 import pytest
+import structlog
 from pydantic import SecretStr, ValidationError
 
 from app.core import telemetry
@@ -78,14 +80,15 @@ def test_what_is_sealed_opens_with_its_key_alone() -> None:
 
 
 def test_logs_leave_out_what_is_personal(capsys: pytest.CaptureFixture[str]) -> None:
-    import structlog
-
     before = structlog.get_config()
+    levels = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "wechatpayv3", "pgqueuer")}
     try:
         telemetry.configure(made(log_format="json", log_level="INFO"))
         structlog.get_logger().info("seen", phone="13800001111", openid="oX", token="t", order="ord_1")
         line = json.loads(capsys.readouterr().err.splitlines()[-1])
     finally:
         structlog.configure(**before)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
     assert line["order"] == "ord_1"
     assert {line[name] for name in ("phone", "openid", "token")} == {"[redacted]"}

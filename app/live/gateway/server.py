@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 SOCKET_PATH = "/v1/live/socket"
 SOCKETS_PER_CUSTOMER = 3
 END_GRACE_S = 3.0
+STOP_S = 10.0
 _PING_EVERY_S = 25
 _PONG_WITHIN_S = 35
 
@@ -100,9 +101,16 @@ class Gateway:
         for viewers in list(self._sockets.values()):
             for viewer in list(viewers):
                 self._drop(viewer, "restarting")
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
-        await self._server.wait_closed()
+        try:
+            async with asyncio.timeout(STOP_S):
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks))
+                await self._server.wait_closed()
+        except TimeoutError:
+            for connection in list(self._server.all_connections):
+                connection.transport.abort()
+            for task in list(self._tasks):
+                task.cancel()
         await self._rooms.close()
         await self._snapshots.close()
         await self._redis.aclose()

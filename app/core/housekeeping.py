@@ -1,0 +1,17 @@
+"""What nobody needs any more is deleted: replied idempotency keys, spent refresh tokens."""
+
+from app.core import idempotency
+from app.core.auth import families
+from app.core.jobs import Cron
+from app.core.runtime import Runtime
+
+
+async def sweep(runtime: Runtime) -> None:
+    """One bounded piece of each, every few minutes."""
+    async with runtime.db.transaction() as session:
+        await idempotency.sweep(session)
+    async with runtime.db.transaction() as session:
+        await families.sweep(session)
+
+
+CRONS = [Cron("core.housekeeping", "*/5 * * * *", sweep)]
