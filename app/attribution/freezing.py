@@ -65,7 +65,7 @@ FROM unnest($2::uuid[]) AS p(product_id)
 JOIN LATERAL (
     SELECT t.room_id, w.store_id, t.touchpoint_id
     FROM attribution_touch t
-    JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room'
+    JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= clock_timestamp()
     JOIN attribution_shelf s ON s.room_id = t.room_id AND s.product_id = p.product_id
     WHERE t.customer_id = $1 AND t.touched_at > clock_timestamp() - $3::interval
       AND coalesce(s.removed_at, 'infinity') > t.touched_at

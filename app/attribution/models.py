@@ -33,7 +33,7 @@ class Promoter(Table, table=True):
 
 
 class TouchpointRow(Table, table=True):
-    """A link, a code or a live room. For a room, `live_from`/`live_to` is the window in which a visit counts."""
+    """A link, a code or a live room. A room's visits count from `live_from` on if they were made before `live_to`."""
 
     __tablename__ = "attribution_touchpoint"
     __table_args__ = (

@@ -77,7 +77,10 @@ async def create_share(
     summary="The mini-program code of a link, as a PNG",
     dependencies=[public, limit("code", "120/minute")],
     response_class=Response,
-    responses={**problems(NotFound, ValidationFailed, RateLimited, UpstreamFailed), 200: {"content": {"image/png": {}}}},
+    responses={
+        **problems(NotFound, ValidationFailed, RateLimited, UpstreamFailed),
+        200: {"content": {"image/png": {}}},
+    },
 )
 async def share_code(
     id: TouchpointId,

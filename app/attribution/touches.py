@@ -14,7 +14,7 @@ from app.core.settings import Settings
 
 
 async def open_room(session: AsyncSession, *, room_id: UUID, store_id: UUID, guide_id: UUID | None) -> Touchpoint:
-    """The room's touchpoint, its live window closed until `start_room`. Asking again answers the same one."""
+    """The room's touchpoint. Visits are noted at once and count from `start_room` on. Asking again answers the same."""
     touchpoint_id = await db.fetchval(
         session,
         """INSERT INTO attribution_touchpoint (id, kind, room_id, store_id, guide_id)
@@ -29,7 +29,7 @@ async def open_room(session: AsyncSession, *, room_id: UUID, store_id: UUID, gui
 
 
 async def start_room(session: AsyncSession, room_id: UUID) -> None:
-    """Visits count from now on."""
+    """Visits count from now on, also those of people who came early and waited."""
     await db.execute(
         session,
         """UPDATE attribution_touchpoint SET live_from = coalesce(live_from, clock_timestamp()), live_to = NULL
@@ -108,8 +108,7 @@ _WRITE_TOUCH = """
 INSERT INTO attribution_touch
     (id, customer_id, touchpoint_id, distributor_id, guide_id, room_id, store_id, product_id, first, entry)
 SELECT $1, $2, t.id, t.distributor_id, coalesce(t.guide_id, r.guide_id),
-       CASE WHEN w.live_from <= clock_timestamp() AND coalesce(w.live_to, 'infinity') > clock_timestamp()
-            THEN w.room_id END,
+       CASE WHEN coalesce(w.live_to, 'infinity') > clock_timestamp() THEN w.room_id END,
        coalesce(t.store_id, r.store_id), t.product_id,
        NOT EXISTS (SELECT 1 FROM attribution_touch a WHERE a.customer_id = $2), $4
 FROM attribution_touchpoint t

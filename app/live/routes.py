@@ -1,13 +1,14 @@
 """Live rooms over HTTP: viewers, staff, the gateway, and WeChat's callback for tips."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
+from app import payments
 from app.core.auth import CurrentCustomer, CurrentStaff, public
 from app.core.errors import (
-    AppError,
     Forbidden,
     NotFound,
     RateLimited,
@@ -39,8 +40,6 @@ from app.live.schemas import (
     TipView,
 )
 from app.live.snapshots import SnapshotCache
-from app.payments import PaymentMismatch
-from app.wechat import Notification, NotificationRefused, WechatPay
 
 customer = APIRouter(prefix="/v1/live", tags=["live"])
 admin = APIRouter(prefix="/v1/admin/live", tags=["live: staff"])
@@ -226,36 +225,13 @@ async def asyncapi() -> JSONResponse:
     return JSONResponse(asyncapi_document())
 
 
-async def _notification(request: Request, runtime: RuntimeDep) -> Notification | AppError:
-    try:
-        return runtime.door(WechatPay).read_notification(request.headers, await request.body())
-    except NotificationRefused as error:
-        return error
-
-
-def _fail(error: AppError) -> JSONResponse:
-    """WeChat's own shape for a refusal; it will send the notification again."""
-    return JSONResponse({"code": "FAIL", "message": error.detail("zh")}, status_code=error.status)
-
-
 @callbacks.post(
     "/tips/notify",
     status_code=204,
     dependencies=[public],
     summary="WeChat: a tip was paid",
-    responses={
-        400: {"description": "fits no tip; recorded for finance"},
-        401: {"description": "signature, serial or age is wrong; nothing was written"},
-    },
+    responses=payments.CALLBACK_RESPONSES,
 )
-async def notify_tip(
-    notification: Annotated[Notification | AppError, Depends(_notification)], runtime: RuntimeDep
-) -> Response:
+async def notify_tip(notified: payments.Notified, runtime: RuntimeDep) -> Response:
     """Verified over the raw body, settled in one transaction, answered after its commit. Repeats change nothing."""
-    if isinstance(notification, AppError):
-        return _fail(notification)
-    try:
-        await flows.take_notification(runtime, notification)
-    except PaymentMismatch as error:
-        return _fail(error)
-    return Response(status_code=204)
+    return await payments.answer(notified, partial(flows.take_notification, runtime))

@@ -6,6 +6,7 @@ sweep) locks its subject and calls `settle`, which decides by a conditional upda
 transaction. Refunds are asked for by `request_refund` and sent by a job under a number that never changes.
 """
 
+from app.payments.callbacks import CALLBACK_RESPONSES, Notified, answer
 from app.payments.charges import (
     PAID_STATES,
     charge_of,
@@ -26,10 +27,12 @@ from app.payments.refunds import request_refund, settle_refund
 from app.payments.schemas import Charge, ChargeStatus, Outcome, PaymentView, SubjectKind
 
 __all__ = [
+    "CALLBACK_RESPONSES",
     "PAID_STATES",
     "Charge",
     "ChargeNotOpen",
     "ChargeStatus",
+    "Notified",
     "Outcome",
     "PaymentMismatch",
     "PaymentView",
@@ -38,6 +41,7 @@ __all__ = [
     "RefundStuck",
     "RefundSucceeded",
     "SubjectKind",
+    "answer",
     "ask",
     "charge_of",
     "charges_to_ask",

@@ -39,12 +39,14 @@ def somebody(**changes: Any) -> Actor:
     return Actor(**{"kind": Kind.CUSTOMER, "id": new_id(), "family": new_id(), **changes})
 
 
-def test_a_token_says_who_one_is(settings: Settings) -> None:
+def test_a_token_says_who_one_is(engine_settings: Settings) -> None:
+    settings = engine_settings
     for actor in (somebody(), somebody(kind=Kind.STAFF, role=Role.MANAGER, scope_path="/hq/east/s001/")):
         assert tokens.read(settings, tokens.sign(settings, actor)) == actor
 
 
-def test_a_spent_token_is_refused(settings: Settings) -> None:
+def test_a_spent_token_is_refused(engine_settings: Settings) -> None:
+    settings = engine_settings
     spent = settings.model_copy(update={"access_ttl_s": 0})
     with pytest.raises(Unauthenticated):
         tokens.read(settings, tokens.sign(spent, somebody()))
@@ -87,9 +89,9 @@ def forgeries(settings: Settings) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(14))
-def test_a_forged_or_crippled_token_is_refused(settings: Settings, number: int) -> None:
+def test_a_forged_or_crippled_token_is_refused(engine_settings: Settings, number: int) -> None:
     with pytest.raises(Unauthenticated):
-        tokens.read(settings, forgeries(settings)[number])
+        tokens.read(engine_settings, forgeries(engine_settings)[number])
 
 
 async def log_in(db: Database, settings: Settings, **changes: Any) -> tuple[Actor, families.TokenPair]:

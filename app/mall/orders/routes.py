@@ -1,13 +1,12 @@
 """Orders over HTTP: customers, staff, and WeChat's callbacks."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Response
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, managers, public
 from app.core.errors import (
-    AppError,
     Forbidden,
     NotFound,
     RateLimited,
@@ -40,8 +39,7 @@ from app.mall.orders.schemas import (
     RefundCreate,
     RefundView,
 )
-from app.payments import PaymentMismatch, PaymentView, RefundExceedsPaid
-from app.wechat import Notification, NotificationRefused, WechatPay
+from app.payments import CALLBACK_RESPONSES, Notified, PaymentView, RefundExceedsPaid, answer
 
 customer = APIRouter(prefix="/v1/mall", tags=["mall"])
 admin = APIRouter(prefix="/v1/admin/mall", tags=["mall: staff"])
@@ -167,41 +165,16 @@ async def refund_order(
     return reply_response(await flows.agree_refund(runtime, actor, key, id, body))
 
 
-async def _notification(request: Request, runtime: RuntimeDep) -> Notification | AppError:
-    try:
-        return runtime.door(WechatPay).read_notification(request.headers, await request.body())
-    except NotificationRefused as error:
-        return error
-
-
-def _fail(error: AppError) -> JSONResponse:
-    """WeChat's own shape for a refusal; it will send the notification again."""
-    return JSONResponse({"code": "FAIL", "message": error.detail("zh")}, status_code=error.status)
-
-
-_CALLBACK: dict[int | str, dict[str, Any]] = {
-    401: {"description": "signature, serial or age is wrong; nothing was written"}
-}
-
-
 @callbacks.post(
     "/pay/notify",
     status_code=204,
     dependencies=[public],
     summary="WeChat: a payment succeeded",
-    responses=_CALLBACK | {400: {"description": "fits no charge; recorded for finance"}},
+    responses=CALLBACK_RESPONSES,
 )
-async def notify_payment(
-    notification: Annotated[Notification | AppError, Depends(_notification)], runtime: RuntimeDep
-) -> Response:
+async def notify_payment(notified: Notified, runtime: RuntimeDep) -> Response:
     """Verified over the raw body, settled in one transaction, answered after its commit. Repeats change nothing."""
-    if isinstance(notification, AppError):
-        return _fail(notification)
-    try:
-        await flows.take_notification(runtime, notification)
-    except PaymentMismatch as error:
-        return _fail(error)
-    return Response(status_code=204)
+    return await answer(notified, partial(flows.take_notification, runtime))
 
 
 @callbacks.post(
@@ -209,13 +182,8 @@ async def notify_payment(
     status_code=204,
     dependencies=[public],
     summary="WeChat: a refund went out, or could not",
-    responses=_CALLBACK,
+    responses=CALLBACK_RESPONSES,
 )
-async def notify_refund(
-    notification: Annotated[Notification | AppError, Depends(_notification)], runtime: RuntimeDep
-) -> Response:
+async def notify_refund(notified: Notified, runtime: RuntimeDep) -> Response:
     """Serves the refunds of orders and tips alike."""
-    if isinstance(notification, AppError):
-        return _fail(notification)
-    await flows.take_refund_notification(runtime, notification)
-    return Response(status_code=204)
+    return await answer(notified, partial(flows.take_refund_notification, runtime))

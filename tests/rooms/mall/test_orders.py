@@ -98,30 +98,24 @@ async def test_stock_is_never_set_below_what_unpaid_orders_hold(shop: Shop, db: 
     assert await audit(db) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "code"),
-    [
-        (lambda shop: {"lines": [{"sku": shop.sku, "quantity": 1}] * 2}, 422, "line_repeated"),
-        (lambda shop: {"lines": [{"sku": wire("sku", new_id()), "quantity": 1}]}, 409, "not_on_sale"),
-        (lambda shop: {"store": wire("sto", new_id())}, 409, "not_on_sale"),
-        (lambda shop: {"lines": []}, 422, "validation_failed"),
-        (lambda shop: {"lines": [{"sku": shop.sku, "quantity": 0}]}, 422, "validation_failed"),
-        (lambda shop: {"lines": [{"sku": shop.sku, "quantity": 1000}]}, 422, "validation_failed"),
-        (lambda shop: {"lines": [{"sku": shop.sku, "quantity": 1.5}]}, 422, "validation_failed"),
-        (lambda shop: {"expected_payable_fen": -1}, 422, "validation_failed"),
-        (lambda shop: {"remark": "x" * 201}, 422, "validation_failed"),
-        (
-            lambda shop: {"lines": [{"sku": shop.sku, "quantity": 101}], "expected_payable_fen": 101 * 12_800},
-            409,
-            "out_of_stock",
-        ),
-    ],
-    ids=range(10),
-)
-async def test_orders_that_cannot_be(shop: Shop, db: Database, change: Any, status: int, code: str) -> None:
+async def test_orders_that_cannot_be(shop: Shop, db: Database) -> None:
     buyer = await shop.customer()
-    reply = await buyer.try_order(1, **change(shop))
-    assert (reply.status_code, reply.json()["code"]) == (status, code)
+    one = {"sku": shop.sku, "quantity": 1}
+    changes: list[tuple[dict[str, Any], int, str]] = [
+        ({"lines": [one, one]}, 422, "line_repeated"),
+        ({"lines": [{"sku": wire("sku", new_id()), "quantity": 1}]}, 409, "not_on_sale"),
+        ({"store": wire("sto", new_id())}, 409, "not_on_sale"),
+        ({"lines": []}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 0}]}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 1000}]}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 1.5}]}, 422, "validation_failed"),
+        ({"expected_payable_fen": -1}, 422, "validation_failed"),
+        ({"remark": "x" * 201}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 101}], "expected_payable_fen": 101 * shop.price_fen}, 409, "out_of_stock"),
+    ]
+    for change, status, code in changes:
+        reply = await buyer.try_order(1, **change)
+        assert (reply.status_code, reply.json()["code"]) == (status, code), change
     assert await count(db, "SELECT count(*) FROM mall_order") == 0
     assert await count(db, "SELECT count(*) FROM idempotency_key") == 0
     assert await audit(db) == []
@@ -246,21 +240,20 @@ async def test_refunds_of_units_and_of_money_end_exact(
     assert await audit(db) == []
 
 
-@pytest.mark.parametrize(
-    "line",
-    [{}, {"quantity": 1, "amount_fen": 1}, {"amount_fen": 1, "restock": True}, {"quantity": 3}, {"amount_fen": 25_601}],
-)
-async def test_refunds_that_make_no_sense(shop: Shop, db: Database, line: dict[str, Any]) -> None:
+async def test_refunds_that_make_no_sense(shop: Shop, db: Database) -> None:
     buyer, hq = await shop.customer(), await shop.staff("hq")
     order = await paid_order(shop, buyer, 2)
-    reply = await ask_refund(hq, order, line)
-    assert (reply.status_code, reply.json()["code"]) == (422, "refund_not_sensible")
-    for other in (
+    for reply in (
+        await ask_refund(hq, order, {}),
+        await ask_refund(hq, order, {"quantity": 1, "amount_fen": 1}),
+        await ask_refund(hq, order, {"amount_fen": 1, "restock": True}),
+        await ask_refund(hq, order, {"quantity": 3}),
+        await ask_refund(hq, order, {"amount_fen": 2 * shop.price_fen + 1}),
         await ask_refund(hq, order),
         await ask_refund(hq, order, {"quantity": 1}, {"quantity": 1}),
         await ask_refund(hq, order, {"quantity": 1}, freight_fen=1),
     ):
-        assert other.json()["code"] == "refund_not_sensible"
+        assert (reply.status_code, reply.json()["code"]) == (422, "refund_not_sensible")
     assert (await ask_refund(hq, order, {"line": wire("oln", new_id()), "quantity": 1})).status_code == 404
     assert await count(db, "SELECT count(*) FROM mall_refund") == 0
     assert await audit(db) == []
