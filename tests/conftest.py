@@ -5,6 +5,8 @@ servers that they name (the database user must be allowed to create databases).
 """
 
 import asyncio
+import functools
+import inspect
 import logging
 import os
 import sys
@@ -45,6 +47,25 @@ structlog.configure(
     wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
     logger_factory=structlog.PrintLoggerFactory(sys.stderr),
 )
+
+
+_LONGEST_TEST_S = 150
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test waits for ever: one that hangs fails and says where."""
+
+    def bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        @functools.wraps(test)
+        async def run(*args: object, **options: object) -> None:
+            async with asyncio.timeout(_LONGEST_TEST_S):
+                await test(*args, **options)
+
+        return run
+
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = bounded(item.obj)
 
 
 @pytest.fixture(scope="session")
