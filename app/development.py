@@ -45,11 +45,11 @@ def throwaway(purpose: str, **changes: Any) -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix=f"siyu-{purpose}-", ignore_cleanup_errors=True) as folder:
         # Root's database runs as another user, who has to pass through to its data.
         Path(folder).chmod(0o711)
-        with engines(_isolated(Path(folder), changes)) as running:
+        with engines(isolated(Path(folder), changes)) as running:
             yield with_wechat(running)
 
 
-def _isolated(folder: Path, changes: dict[str, Any]) -> Settings:
+def isolated(folder: Path, changes: dict[str, Any]) -> Settings:
     """Settings on free ports into which nothing of the caller's configuration leaks."""
     api, live, simulator = free_ports(3)
     defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}

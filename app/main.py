@@ -8,7 +8,6 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
-from sqlalchemy import text
 
 from app import schema
 from app.core import jobs, telemetry
@@ -96,8 +95,7 @@ def _add_health(app: FastAPI) -> None:
         summary="The process can serve: database reachable and migrated",
     )
     async def ready(runtime: RuntimeDep) -> dict[str, Any]:
-        async with runtime.db.engine.connect() as connection:
-            revision = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        revision = await schema.current(runtime.db)
         if revision != schema.head():
             raise Busy(revision=revision)
         try:

@@ -1,8 +1,14 @@
 """The `siyu` command: every process and every operator's act."""
 
+import sys
+
 import typer
+from pydantic import ValidationError
 
 from app.cli import data, processes
+from app.core.embedded import EngineFailed
+from app.core.errors import AppError
+from app.stack import ProcessFailed
 
 app = typer.Typer(
     name="siyu",
@@ -16,4 +22,13 @@ data.add_to(app)
 
 
 def main() -> None:
-    app()
+    """Run a command. What the operator can mend is said in one line, without a traceback."""
+    try:
+        app()
+    except ValidationError as error:
+        for fault in error.errors():
+            typer.echo(f"configuration: {'.'.join(map(str, fault['loc']))} {fault['msg']}".replace("  ", " "), err=True)
+        sys.exit(2)
+    except (AppError, EngineFailed, ProcessFailed) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)

@@ -58,10 +58,18 @@ def migrate(check: Annotated[bool, typer.Option(help="Only say whether models an
     _with_database(act)
 
 
+def development_only(settings: Settings) -> Settings:
+    """Refuses what would put example logins and a pretended WeChat into production."""
+    if settings.environment == "production":
+        raise typer.BadParameter("this is for development; SIYU_ENVIRONMENT says production")
+    return settings
+
+
 def seed() -> None:
     """A small brand to develop on: two regions, stores, guides, products, stock. Does nothing when there is one."""
 
     async def act(settings: Settings, database: Database) -> dict[str, str]:
+        development_only(settings)
         await schema.upgrade(database)
         return await ensure_seeded(settings)
 

@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 
 from app import schema, stack, worker
-from app.cli.data import ensure_seeded
+from app.cli.data import development_only, ensure_seeded
 from app.core import telemetry
 from app.core.db import Database
 from app.core.settings import Settings
@@ -81,9 +81,7 @@ def live() -> None:
 
 def simulator() -> None:
     """A local WeChat for development: pay, refund and log in without a merchant account."""
-    settings = Settings()
-    if settings.environment == "production":
-        raise typer.BadParameter("the simulator is never run in production")
+    settings = development_only(Settings())
     keys = load_or_make(settings.data_dir.resolve() / "simulator")
 
     async def run(stop: asyncio.Event) -> None:
@@ -103,7 +101,7 @@ def simulator() -> None:
 
 def dev() -> None:
     """Everything at once on the embedded engines, with simulator and seed data. Ctrl-C stops it."""
-    with prepared(Settings()) as settings:
+    with prepared(development_only(Settings())) as settings:
         telemetry.configure(settings)
 
         async def run(stop: asyncio.Event) -> None:
@@ -111,7 +109,7 @@ def dev() -> None:
             await schema.upgrade(database)
             await database.close()
             logins = await ensure_seeded(settings)
-            whole = stack.Stack(settings, os.environ)
+            whole = stack.Stack(settings, dict(os.environ))
             try:
                 await whole.start()
                 _greet(settings, logins)

@@ -185,7 +185,7 @@ async def _keep(session: AsyncSession, key: Key, reply: Reply) -> Reply:
 
 
 async def sweep(session: AsyncSession) -> int:
-    """Forget replied keys older than three days, at most 5,000 at a time."""
+    """Forget keys older than three days, at most 5,000 at a time."""
     return await db.execute(
         session,
         """DELETE FROM idempotency_key WHERE (actor, key) IN (

@@ -36,7 +36,11 @@ class Settings(BaseSettings):
 
     api_workers: int = Field(1, ge=1, le=64, description="API processes that `siyu serve` starts")
     api_connections: int = Field(10, ge=2, description="database connections of one API process")
-    worker_connections: int = Field(6, ge=3, description="database connections of one worker process, listener apart")
+    worker_connections: int = Field(
+        6,
+        ge=3,
+        description="database connections of one worker process; its listener and its job queue take up to four more",
+    )
     rate_limits: bool = Field(True, description="off only for load tests")
     statement_timeout_ms: int = 15_000
     lock_timeout_ms: int = 8_000
@@ -49,7 +53,6 @@ class Settings(BaseSettings):
     share_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a share touch can win the sale")
     room_touch_ttl_s: int = Field(24 * 3600, description="how long a visit to a live room can be credited")
     guide_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a guide's touch can win without a bond")
-    commission_hold_s: int = Field(15 * 24 * 3600, description="a commission may be released this long after payment")
     tip_host_bps: int = Field(5_000, ge=0, le=10_000, description="the host's part of a tip")
     tip_store_bps: int = Field(
         2_000, ge=0, le=10_000, description="the store's part of a tip; the brand keeps the rest"
@@ -77,6 +80,13 @@ class Settings(BaseSettings):
             value = getattr(self, name).get_secret_value()
             if value == PLACEHOLDER_SECRET or len(value) < 32:
                 raise ValueError(f"SIYU_{name.upper()} must be set to 32 secret characters or more in production")
+        for name, scheme in (("public_url", "https://"), ("live_url", "wss://")):
+            if not getattr(self, name).startswith(scheme):
+                raise ValueError(
+                    f"SIYU_{name.upper()} must begin with {scheme} in production: WeChat takes nothing else"
+                )
+        if not self.rate_limits:
+            raise ValueError("SIYU_RATE_LIMITS is off only for load tests, never in production")
         missing = [
             f"SIYU_{name.upper()}"
             for name in (

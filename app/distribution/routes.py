@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from app.core.auth import Actor, CurrentCustomer, headquarters
 from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
-from app.core.http import Page, PageQuery, RuntimeDep, Tx, problems
+from app.core.http import Page, PageQuery, Tx, problems
 from app.core.http.pages import CursorInvalid
 from app.core.ids import ApplicationId, CommissionId
 from app.distribution import distributors, partner, terms
@@ -121,7 +121,7 @@ async def list_terms(actor: Headquarters, session: Tx, paging: PageQuery) -> Pag
 @router.put(
     "/admin/distribution/terms", summary="New terms", responses=problems(Unauthenticated, Forbidden, ValidationFailed)
 )
-async def put_terms(actor: Headquarters, body: TermsPut, session: Tx, runtime: RuntimeDep) -> TermsView:
+async def put_terms(actor: Headquarters, body: TermsPut, session: Tx) -> TermsView:
     """Count for orders placed from now on; what was placed before keeps its terms, its refunds too. Two levels is all
     that a line can ever pay."""
-    return await terms.add_version(session, runtime.settings, actor.id, body)
+    return await terms.add_version(session, actor.id, body)

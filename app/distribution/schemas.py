@@ -89,7 +89,7 @@ class DecisionCreate(Body):
 
 
 class TermsPut(Body):
-    """Rates from now on. Without `hold_s` the house's setting is used (15 days unless changed)."""
+    """Rates from now on. Without `hold_s` it is 15 days."""
 
     level1_bps: RateBps = Field(examples=[1000])
     level2_bps: RateBps = Field(0, examples=[0])

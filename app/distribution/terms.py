@@ -10,8 +10,7 @@ from app.core.db import AsyncSession
 from app.core.http import Page
 from app.core.http.pages import Paging
 from app.core.ids import new_id
-from app.core.settings import Settings
-from app.distribution.rules import DEFAULT_TERMS, Terms
+from app.distribution.rules import DEFAULT_HOLD_S, DEFAULT_TERMS, Terms
 from app.distribution.schemas import TermsPut, TermsView
 
 
@@ -19,7 +18,7 @@ def _terms(row: asyncpg.Record) -> Terms:
     return Terms(**dict(row))
 
 
-async def add_version(session: AsyncSession, settings: Settings, made_by: UUID, body: TermsPut) -> TermsView:
+async def add_version(session: AsyncSession, made_by: UUID, body: TermsPut) -> TermsView:
     """New terms, valid for orders placed from now on."""
     row = await db.fetchrow(
         session,
@@ -28,7 +27,7 @@ async def add_version(session: AsyncSession, settings: Settings, made_by: UUID, 
         new_id(),
         body.level1_bps,
         body.level2_bps,
-        settings.commission_hold_s if body.hold_s is None else body.hold_s,
+        DEFAULT_HOLD_S if body.hold_s is None else body.hold_s,
         made_by,
     )
     assert row is not None

@@ -96,10 +96,9 @@ async def settle(session: AsyncSession, settings: Settings, charge: Charge, tran
         return outcome
     paid_at: datetime | None = await db.fetchval(
         session,
-        """UPDATE live_tip SET status = 'paid', paid_at = coalesce($2, clock_timestamp())
-           WHERE id = $1 AND status = 'unpaid' RETURNING paid_at""",
+        """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp() WHERE id = $1 AND status = 'unpaid'
+           RETURNING paid_at""",
         tip["id"],
-        transaction.paid_at,
     )
     assert paid_at is not None, "the row is locked and was unpaid"
     parts = tip_parts(tip["amount_fen"], host_bps=settings.tip_host_bps, store_bps=settings.tip_store_bps)

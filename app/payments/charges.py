@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -194,11 +195,27 @@ def _fault(charge: Charge, transaction: Transaction) -> str | None:
     return None
 
 
+async def write_discrepancy(
+    session: AsyncSession, *, number: str, kind: str, charge_id: UUID | None, facts: dict[str, Any]
+) -> UUID | None:
+    """An alert for finance, once per WeChat's own number and kind; its id, None when it stands already."""
+    discrepancy_id: UUID | None = await db.fetchval(
+        session,
+        """INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
+           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id""",
+        new_id(),
+        number,
+        kind,
+        charge_id,
+        json.dumps(facts),
+    )
+    return discrepancy_id
+
+
 async def record_discrepancy(
     session: AsyncSession, transaction: Transaction, *, kind: str, charge: Charge | None
 ) -> None:
     """Write the alert, once; a wrong amount or a second payment did land: its cash goes into suspense."""
-    discrepancy_id = new_id()
     facts = {
         "out_trade_no": transaction.out_trade_no,
         "amount_fen": transaction.amount_fen,
@@ -206,17 +223,14 @@ async def record_discrepancy(
         "mchid": transaction.mchid,
         "appid": transaction.appid,
     }
-    written = await db.execute(
+    discrepancy_id = await write_discrepancy(
         session,
-        """INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
-           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING""",
-        discrepancy_id,
-        transaction.transaction_id or transaction.out_trade_no,
-        kind,
-        charge.id if charge else None,
-        json.dumps(facts),
+        number=transaction.transaction_id or transaction.out_trade_no,
+        kind=kind,
+        charge_id=charge.id if charge else None,
+        facts=facts,
     )
-    if written and kind in ("amount", "repeated") and charge is not None and transaction.amount_fen:
+    if discrepancy_id is not None and kind in ("amount", "repeated") and charge is not None and transaction.amount_fen:
         await ledger.post(
             session,
             Transfer(

@@ -16,7 +16,7 @@ class RefundSucceeded(Fact, frozen=True, kw_only=True, tag="payments.refund_succ
 
     @property
     def stream(self) -> UUID:
-        return self.subject_id
+        return self.refund_id
 
 
 class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
@@ -31,4 +31,4 @@ class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
 
     @property
     def stream(self) -> UUID:
-        return self.subject_id
+        return self.refund_id

@@ -1,6 +1,7 @@
 """What needs WeChat in the middle: prepay, sending a refund, asking about one, closing a charge."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID
 
 from app.core.clock import utc_now
@@ -10,9 +11,12 @@ from app.core.runtime import Runtime
 from app.payments import charges, refunds
 from app.payments.errors import ChargeNotOpen
 from app.payments.schemas import Charge, ChargeStatus, PaymentView
-from app.wechat import ChargeAlreadyPaid, ChargeClosedAtWechat, Transaction, WechatPay
+from app.wechat import ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused, Transaction, WechatPay
 
 REFUND_NOTIFY_PATH = "/v1/mall/refunds/notify"
+
+# WeChat takes no charge that expires within a minute; money that lands after our own deadline is dealt with as late.
+_SHORTEST_LIFE = timedelta(seconds=75)
 
 Record = Callable[[AsyncSession], Awaitable[None]]
 
@@ -37,10 +41,10 @@ async def prepay(
                 amount_fen=charge.amount_fen,
                 payer_openid=charge.payer_openid,
                 appid=charge.appid,
-                expires_at=charge.expires_at,
+                expires_at=max(charge.expires_at, utc_now() + _SHORTEST_LIFE),
                 notify_url=runtime.settings.public_url + notify_path,
             )
-        except (ChargeAlreadyPaid, ChargeClosedAtWechat) as error:
+        except (ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused) as error:
             raise ChargeNotOpen from error
         kept = prepay_id
 

@@ -10,6 +10,7 @@ from app.core import db, events, jobs
 from app.core.db import AsyncSession
 from app.core.ids import parse
 from app.ledger import Account, Transfer
+from app.payments.charges import write_discrepancy
 from app.payments.errors import RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.schemas import RefundStage
@@ -89,6 +90,7 @@ async def settle_refund(session: AsyncSession, status: RefundStatus) -> bool:
     stage = _STAGES[status.state]
     row = await _move(session, refund_id, stage, status)
     if row is None:
+        await _note_other_amount(session, refund_id, status)
         return False
     if stage is RefundStage.SUCCEEDED:
         await _paid_out(session, row)
@@ -134,6 +136,19 @@ async def _move(
         _BEFORE[stage],
         status.refund_fen,
     )
+
+
+async def _note_other_amount(session: AsyncSession, refund_id: UUID, status: RefundStatus) -> None:
+    """WeChat tells of another amount than was asked for: finance has to look, nothing else is believed."""
+    refund = await db.fetchrow(session, "SELECT charge_id, amount_fen FROM payments_refund WHERE id = $1", refund_id)
+    if refund is not None and refund["amount_fen"] != status.refund_fen:
+        await write_discrepancy(
+            session,
+            number=status.refund_id,
+            kind="refund_amount",
+            charge_id=refund["charge_id"],
+            facts={"out_refund_no": status.out_refund_no, "amount_fen": status.refund_fen},
+        )
 
 
 async def _paid_out(session: AsyncSession, row: asyncpg.Record) -> None:

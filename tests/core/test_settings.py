@@ -17,6 +17,8 @@ PRODUCTION = {
     "redis_url": "redis://cache",
     "secret_key": "s" * 32,
     "field_key": "f" * 32,
+    "public_url": "https://shop.example",
+    "live_url": "wss://live.example",
     **dict.fromkeys(
         (
             "wechat_appid",
@@ -52,6 +54,11 @@ def test_production_refuses_to_start_without(name: str) -> None:
 def test_production_refuses_secrets_that_are_none(name: str, value: str) -> None:
     with pytest.raises(ValidationError):
         made(**PRODUCTION | {name: value})
+
+
+def test_production_keeps_its_rate_limits() -> None:
+    with pytest.raises(ValidationError, match="RATE_LIMITS"):
+        made(**PRODUCTION, rate_limits=False)
 
 
 def test_parts_of_a_tip_are_not_more_than_the_whole() -> None:

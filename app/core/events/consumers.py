@@ -1,6 +1,5 @@
 """Readers of the log: transactional ones and relays, and one step of each."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,11 +71,13 @@ def is_transient(error: BaseException) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     while cause is not None and not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
         cause = cause.__cause__
+    if isinstance(cause, asyncpg.InterfaceError):
+        # The driver uses one class for a lost connection and for a statement that we wrote wrongly.
+        return "connection" in str(cause)
     return isinstance(
         cause,
         (
             asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
             asyncpg.DeadlockDetectedError,
             asyncpg.SerializationError,
             asyncpg.LockNotAvailableError,
@@ -84,8 +85,7 @@ def is_transient(error: BaseException) -> bool:
             asyncpg.OperatorInterventionError,
             asyncpg.InsufficientResourcesError,
             ConnectionError,
-            OSError,
-            asyncio.TimeoutError,
+            TimeoutError,
         ),
     )
 

@@ -105,7 +105,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        known: dict[int, AppError] = {404: NotFound(), 405: MethodNotAllowed(), 429: TooMany()}
+        unreadable = {"field": "body", "fault": "unreadable", "message": "The body is not JSON in UTF-8"}
+        known: dict[int, AppError] = {
+            # FastAPI's own word for a body that it could not even decode.
+            400: ValidationFailed(fields=[unreadable]),
+            404: NotFound(),
+            405: MethodNotAllowed(),
+            429: TooMany(),
+        }
         return problem_response(request, known.get(error.status_code, BadRequest()))
 
     @app.exception_handler(Exception)

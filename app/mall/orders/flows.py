@@ -85,8 +85,8 @@ async def pay_again(runtime: Runtime, actor: Actor, order_id: UUID) -> PaymentVi
 
 
 async def _new_charge(runtime: Runtime, order_id: UUID, dead: Charge) -> Charge:
-    """Another number for an order whose old one WeChat has closed; if that was paid after all, it is settled."""
-    paid = await payments.ask(runtime, dead)
+    """Another number for an order whose old one cannot be paid any more; if it was paid after all, it is settled."""
+    paid = await payments.close_at_wechat(runtime, dead)
     async with runtime.db.transaction() as session:
         if paid is not None:
             await take_payment(session, paid)

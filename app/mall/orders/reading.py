@@ -56,39 +56,35 @@ async def orders_of_customer(
     return await _views(session, rows)
 
 
-def _guide(actor: Actor) -> UUID | None:
-    return actor.id if actor.role is Role.GUIDE else None
+def _scope(actor: Actor) -> tuple[str, UUID | str]:
+    """The condition on `$1` and its value: managers and above reach what was sold within their path, a guide what he is
+    credited for, wherever it was sold."""
+    if actor.role is Role.GUIDE:
+        return f"o.id IN ({attribution.orders_of_guide('$1')})", actor.id
+    return "o.scope_path LIKE $1 || '%'", actor.scope_path
 
 
 async def orders_in_scope(
     session: AsyncSession, actor: Actor, *, status: OrderStatus | None, after: UUID | None, limit: int
 ) -> list[OrderView]:
-    """Orders sold within a staff member's scope, newest first; a guide sees those credited to him."""
+    """Orders within a staff member's scope, newest first; a guide sees those credited to him, wherever they were sold."""
+    condition, reach = _scope(actor)
     rows = await db.fetch(
         session,
-        f"""{_ORDERS} WHERE o.scope_path LIKE $1 || '%' AND ($2::text IS NULL OR o.status = $2)
-            AND ($3::uuid IS NULL OR o.id < $3)
-            AND ($5::uuid IS NULL OR o.id IN ({attribution.orders_of_guide("$5")}))
-            ORDER BY o.id DESC LIMIT $4""",
-        actor.scope_path,
+        f"""{_ORDERS} WHERE {condition} AND ($2::text IS NULL OR o.status = $2)
+            AND ($3::uuid IS NULL OR o.id < $3) ORDER BY o.id DESC LIMIT $4""",
+        reach,
         status.value if status else None,
         after,
         limit,
-        _guide(actor),
     )
     return await _views(session, rows)
 
 
 async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderView:
-    """An order sold within a staff member's scope. Raises NotFound."""
-    row = await db.fetchrow(
-        session,
-        f"""{_ORDERS} WHERE o.id = $1 AND o.scope_path LIKE $2 || '%'
-            AND ($3::uuid IS NULL OR o.id IN ({attribution.orders_of_guide("$3")}))""",
-        order_id,
-        actor.scope_path,
-        _guide(actor),
-    )
+    """An order within a staff member's scope. Raises NotFound."""
+    condition, reach = _scope(actor)
+    row = await db.fetchrow(session, f"{_ORDERS} WHERE {condition} AND o.id = $2", reach, order_id)
     if row is None:
         raise NotFound
     return (await _views(session, [row]))[0]

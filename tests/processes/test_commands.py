@@ -1,0 +1,147 @@
+"""The commands as an operator runs them: real processes in a folder of their own."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.core.embedded.processes import began
+from app.core.settings import Settings
+from app.development import isolated, environment_of
+
+
+@pytest.fixture
+def system() -> Iterator[Settings]:
+    """Settings of a system that nothing has been started of yet."""
+    with tempfile.TemporaryDirectory(prefix="siyu-cli-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        yield isolated(Path(folder), {"environment": "test", "log_level": "ERROR"})
+
+
+@asynccontextmanager
+async def siyu(system: Settings, *words: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.cli",
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**environment_of(system), **environment},
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def run(system: Settings, *words: str, **environment: str) -> tuple[int, str]:
+    async with siyu(system, *words, **environment) as process:
+        printed, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return process.returncode, printed.decode()
+
+
+async def serves(address: str) -> None:
+    async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+        for _ in range(600):
+            try:
+                if (await client.get(address)).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.1)
+    raise TimeoutError(address)
+
+
+def children(pid: int) -> set[int]:
+    below: set[int] = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            below |= {int(stat.parent.name), *children(int(stat.parent.name))}
+    return below
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_dev_runs_everything_and_leaves_nothing_running(system: Settings, how: signal.Signals) -> None:
+    async with siyu(system, "dev") as process:
+        await serves(f"{system.public_url}/health/ready")
+        await serves(f"http://127.0.0.1:{system.live_port}/health/live")
+        async with httpx.AsyncClient(base_url=system.public_url, trust_env=False) as client:
+            login = {"login": "hq", "password": "siyu-development"}
+            assert (await client.post("/v1/admin/session", json=login)).status_code == 200
+            assert (await client.get("/docs")).status_code == 200
+        started = {pid: began(pid) for pid in children(process.pid)}
+        assert len(started) > 5, "engines, simulator, API, worker and gateway"
+        process.send_signal(how)
+        # Its children share the pipe: it ends when the last of them has.
+        await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == (0 if how is signal.SIGTERM else -how)
+        for _ in range(100):
+            if not [pid for pid, start in started.items() if start and began(pid) == start]:
+                break
+            await asyncio.sleep(0.1)
+        assert [pid for pid, start in started.items() if start and began(pid) == start] == []
+    assert (await run(system, "audit"))[0] == 0
+
+
+async def test_migrations_and_the_first_login(system: Settings) -> None:
+    code, printed = await run(system, "migrate", "--check")
+    assert (code, "schema at" in printed) == (0, True), printed
+    words = ("staff", "create", "--login", "boss", "--password", "long-enough-1", "--name", "总部")
+    assert (await run(system, *words))[0] == 0
+    code, printed = await run(system, *words)
+    assert code == 1
+    assert "login_taken" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("command", ["dev", "seed", "simulator"])
+async def test_production_takes_no_example_data(system: Settings, command: str) -> None:
+    production = {
+        "SIYU_ENVIRONMENT": "production",
+        "SIYU_SECRET_KEY": "s" * 40,
+        "SIYU_FIELD_KEY": "f" * 40,
+        "SIYU_PUBLIC_URL": "https://shop.example",
+        "SIYU_LIVE_URL": "wss://live.example",
+        "SIYU_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "SIYU_REDIS_URL": "redis://127.0.0.1:1/0",
+        "SIYU_RATE_LIMITS": "true",
+        **{f"SIYU_WECHAT_{name}": "x" for name in WECHAT},
+    }
+    code, printed = await run(system, command, **production)
+    assert code == 2, printed
+    assert "production" in printed
+    assert "Traceback" not in printed
+
+
+WECHAT = [
+    "APPID",
+    "APP_SECRET",
+    "MCHID",
+    "MCH_SERIAL",
+    "MCH_PRIVATE_KEY",
+    "APIV3_KEY",
+    "PAY_PUBLIC_KEY",
+    "PAY_PUBLIC_KEY_ID",
+]
+
+
+async def test_an_incomplete_production_configuration_is_said_in_a_line(system: Settings) -> None:
+    code, printed = await run(system, "serve", SIYU_ENVIRONMENT="production")
+    assert code == 2
+    assert "SIYU_SECRET_KEY" in printed
+    assert "Traceback" not in printed
