@@ -13,7 +13,7 @@ import pytest
 
 from app.core.embedded.processes import began
 from app.core.settings import Settings
-from app.development import isolated, environment_of
+from app.development import environment_of, isolated
 
 
 @pytest.fixture
