@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import live_room, orders
 from bench.figures import Figure
@@ -25,12 +25,13 @@ def main() -> int:
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
         figures += asyncio.run(MEASUREMENTS[name]())
-    table = Table("figure", "value", "unit", "baseline", "ratio", "goal", "holds")
+    table = Table(Column("figure", no_wrap=True), "value", "unit", "baseline", "ratio", "goal", "holds")
     for f in figures:
         holds = "" if f.holds is None else "yes" if f.holds else "no"
         table.add_row(f.name, _number(f.value), f.unit, _number(f.baseline), _number(f.ratio), f.goal or "", holds)
-    Console().print(table)
-    Console().print(f"{platform.machine()}, Python {platform.python_version()}, all on one machine")
+    console = Console(width=110)
+    console.print(table)
+    console.print(f"{platform.machine()}, Python {platform.python_version()}, all on one machine")
     target = Path(__file__).parent / "latest.json"
     target.write_text(json.dumps([f.as_json() for f in figures], indent=2) + "\n")
     return 0

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -82,13 +83,19 @@ def engine_settings(simulator_keys: SimulatorKeys) -> Iterator[Settings]:
             environment="test",
             data_dir=Path(folder),
             database_url=os.environ.get("SIYU_DATABASE_URL"),
-            redis_url=os.environ.get("SIYU_REDIS_URL"),
+            redis_url=_own_redis(os.environ.get("SIYU_REDIS_URL")),
             log_level="ERROR",
             rate_limits=False,
             _env_file=None,
         )
         with engines(base) as running:
             yield settings_for(running, simulator_keys, "http://simulator")
+
+
+def _own_redis(url: str | None) -> str | None:
+    """A numbered database for each of the suite's processes: every test empties the one that it uses."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    return url and urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from app.core.settings import Settings
 from tests.conftest import Stage
+from tests.rooms.live.conftest import host, room  # noqa: F401  a room to tip in
 
 ROOT = Path(__file__).resolve().parents[2]
 
