@@ -123,23 +123,14 @@ async def settle(session: AsyncSession, settings: Settings, charge: Charge, tran
 
 
 async def _refund_late(session: AsyncSession, charge: Charge, transaction: Transaction) -> Outcome:
-    refund_id = new_id()
-    outcome = await payments.settle(session, charge, transaction, credit=Account.REFUNDS_DUE, about=refund_id)
+    outcome, refund_id = await payments.send_back(session, charge, transaction, reason="打赏已关闭，自动退款")
     if outcome is Outcome.SETTLED:
-        await payments.request_refund(
-            session,
-            refund_id=refund_id,
-            charge_id=charge.id,
-            amount_fen=charge.amount_fen,
-            reason="The tip was closed before it was paid",
-        )
         await db.execute(
             session,
-            """UPDATE live_tip SET status = 'refunded', refund_id = $2, paid_at = coalesce($3, clock_timestamp())
+            """UPDATE live_tip SET status = 'refunded', refund_id = $2, paid_at = clock_timestamp()
                WHERE id = $1 AND status = 'closed'""",
             charge.subject_id,
             refund_id,
-            transaction.paid_at,
         )
     return outcome
 

@@ -23,7 +23,7 @@ from app.payments.charges import (
 from app.payments.errors import ChargeNotOpen, PaymentMismatch, RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.flows import Record, ask, close_at_wechat, prepay
-from app.payments.refunds import request_refund, settle_refund
+from app.payments.refunds import request_refund, send_back, settle_refund
 from app.payments.schemas import Charge, ChargeStatus, Outcome, PaymentView, SubjectKind
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "prepay",
     "record_discrepancy",
     "request_refund",
+    "send_back",
     "settle",
     "settle_refund",
 ]

@@ -8,13 +8,13 @@ import asyncpg
 from app import ledger
 from app.core import db, events, jobs
 from app.core.db import AsyncSession
-from app.core.ids import parse
+from app.core.ids import new_id, parse
 from app.ledger import Account, Transfer
-from app.payments.charges import write_discrepancy
+from app.payments.charges import settle, write_discrepancy
 from app.payments.errors import RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
-from app.payments.schemas import RefundStage
-from app.wechat import RefundState, RefundStatus
+from app.payments.schemas import Charge, Outcome, RefundStage
+from app.wechat import RefundState, RefundStatus, Transaction
 
 SEND_REFUND = "payments.send_refund"
 
@@ -45,6 +45,20 @@ async def request_refund(
         reason,
     )
     await jobs.defer(session, SEND_REFUND, key=str(refund_id), refund=str(refund_id))
+
+
+async def send_back(
+    session: AsyncSession, charge: Charge, transaction: Transaction, *, reason: str
+) -> tuple[Outcome, UUID]:
+    """Money that buys nothing any more (its subject is closed, or paid by another charge): booked as owed and refunded
+    by itself. What settling did, and the refund's id, which counts only when it is SETTLED."""
+    refund_id = new_id()
+    outcome = await settle(session, charge, transaction, credit=Account.REFUNDS_DUE, about=refund_id)
+    if outcome is Outcome.SETTLED:
+        await request_refund(
+            session, refund_id=refund_id, charge_id=charge.id, amount_fen=charge.amount_fen, reason=reason
+        )
+    return outcome, refund_id
 
 
 async def refund_to_send(session: AsyncSession, refund_id: UUID) -> asyncpg.Record | None:

@@ -9,7 +9,6 @@ from app import attribution, payments
 from app.core import db, events
 from app.core.db import AsyncSession
 from app.core.errors import NotFound
-from app.core.ids import new_id
 from app.ledger import Account
 from app.mall.catalog import stock
 from app.mall.errors import OutOfStock
@@ -65,7 +64,8 @@ async def take_payment(session: AsyncSession, transaction: Transaction) -> Outco
         if outcome is Outcome.SETTLED:
             await _sell(session, order, charge, transaction)
         return outcome
-    return await _send_back(session, charge, transaction)
+    outcome, _ = await payments.send_back(session, charge, transaction, reason="订单已关闭或已支付，自动退款")
+    return outcome
 
 
 async def _may_sell(session: AsyncSession, order: LockedOrder, charge: Charge, transaction: Transaction) -> bool:
@@ -125,18 +125,3 @@ async def _sell(session: AsyncSession, order: LockedOrder, charge: Charge, trans
             ),
         ),
     )
-
-
-async def _send_back(session: AsyncSession, charge: Charge, transaction: Transaction) -> Outcome:
-    """Money that buys nothing any more: booked as owed and refunded in the same transaction."""
-    refund_id = new_id()
-    outcome = await payments.settle(session, charge, transaction, credit=Account.REFUNDS_DUE, about=refund_id)
-    if outcome is Outcome.SETTLED:
-        await payments.request_refund(
-            session,
-            refund_id=refund_id,
-            charge_id=charge.id,
-            amount_fen=charge.amount_fen,
-            reason="订单已关闭或已支付，自动退款",
-        )
-    return outcome
