@@ -10,10 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from app import tables
+import app.tables  # noqa: F401  the tables make themselves known
 from app.core.db import Database
-
-assert tables
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from app import tables
-
-assert tables
+import app.tables  # noqa: F401  the tables make themselves known
 
 CORE = ("event", "auth_", "job_", "idempotency_")
 

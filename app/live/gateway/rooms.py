@@ -43,6 +43,7 @@ class Rooms:
         self._opening: dict[UUID, asyncio.Task[Hub]] = {}
         self._left: dict[UUID, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         for loop in (self._read, self._beat, self._mind_the_slow):
             self._spawn(self._forever(loop))
 
@@ -53,6 +54,9 @@ class Rooms:
 
     async def close(self) -> None:
         """Stop reading; tell the counts that this gateway's viewers are gone."""
+        # The client may swallow a cancellation that meets the end of its own wait_for (Python 3.11): then the flag ends
+        # the loop with its next round.
+        self._closing = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,7 +112,7 @@ class Rooms:
 
     async def _forever(self, loop: Callable[[], Coroutine[Any, Any, float]]) -> None:
         """Each round says how long to pause; a fault of Redis costs half a second, never the loop."""
-        while True:
+        while not self._closing:
             try:
                 pause_s = await loop()
             except Exception as error:

@@ -1,10 +1,11 @@
 """Categories, products and SKUs: kept by headquarters, shown to customers with a place's prices and stock."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.core import db
 from app.core.db import AsyncSession
@@ -46,7 +47,7 @@ async def update_category(session: AsyncSession, category_id: UUID, asked: Categ
 
 async def list_categories(session: AsyncSession) -> list[CategoryView]:
     """All categories by position, at most 500."""
-    rows = await session.exec(select(Category).order_by(Category.position, Category.id).limit(500))  # type: ignore[arg-type]
+    rows = await session.exec(select(Category).order_by(col(Category.position), col(Category.id)).limit(500))
     return [_category_view(row) for row in rows]
 
 
@@ -88,7 +89,26 @@ async def get_product(session: AsyncSession, product_id: UUID) -> ProductAdminVi
     product = await session.get(Product, product_id)
     if product is None:
         raise NotFound
-    skus = await session.exec(select(Sku).where(Sku.product_id == product_id).order_by(Sku.id))  # type: ignore[arg-type]
+    return (await _admin_views(session, [product]))[0]
+
+
+async def list_products(session: AsyncSession, *, after: UUID | None, limit: int) -> list[ProductAdminView]:
+    """Products as staff see them, newest first."""
+    statement = select(Product).order_by(col(Product.id).desc()).limit(limit)
+    if after is not None:
+        statement = statement.where(col(Product.id) < after)
+    return await _admin_views(session, (await session.exec(statement)).all())
+
+
+async def _admin_views(session: AsyncSession, products: Sequence[Product]) -> list[ProductAdminView]:
+    ids = [product.id for product in products]
+    skus: dict[UUID, list[Sku]] = {}
+    for sku in await session.exec(select(Sku).where(col(Sku.product_id).in_(ids)).order_by(col(Sku.id))):
+        skus.setdefault(sku.product_id, []).append(sku)
+    return [_admin_view(product, skus.get(product.id, [])) for product in products]
+
+
+def _admin_view(product: Product, skus: Sequence[Sku]) -> ProductAdminView:
     return ProductAdminView(
         id=product.id,
         title=product.title,
@@ -99,14 +119,6 @@ async def get_product(session: AsyncSession, product_id: UUID) -> ProductAdminVi
         version=product.version,
         skus=[_sku_view(sku) for sku in skus],
     )
-
-
-async def list_products(session: AsyncSession, *, after: UUID | None, limit: int) -> list[ProductAdminView]:
-    """Products as staff see them, newest first."""
-    statement = select(Product.id).order_by(Product.id.desc()).limit(limit)  # type: ignore[attr-defined]
-    if after is not None:
-        statement = statement.where(Product.id < after)
-    return [await get_product(session, product_id) for product_id in (await session.exec(statement)).all()]
 
 
 async def add_sku(session: AsyncSession, asked: SkuCreate) -> SkuView:
