@@ -70,6 +70,8 @@ async def _measure(settings: Settings) -> list[Figure]:
             holds=ratio >= GOAL_RATIO,
         ),
         Figure(name="orders_http_p99", value=round(p99_ms, 1), unit="ms"),
+        Figure(name="order_statements", value=sum(sql != "BEGIN" for sql, _ in recorded), unit="statements"),
+        Figure(name="order_transactions", value=sum(sql == "BEGIN" for sql, _ in recorded), unit="transactions"),
         Figure(name="orders_audit_breaches", value=len(breaches), unit="breaches", goal="0", holds=not breaches),
     ]
 
