@@ -8,4 +8,4 @@ import app.ledger.models
 import app.live.models
 import app.mall.models
 import app.payments.models
-import app.stores.models  # noqa: F401
+import app.stores.models  # noqa: F401  the tables make themselves known

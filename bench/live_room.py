@@ -271,7 +271,7 @@ async def _viewers(port: int) -> None:
             _tell(port=port)
             continue
         deadline = time.monotonic() + 10
-        while min(viewer.seq for viewer in crowd) < question["until"] and time.monotonic() < deadline:  # noqa: ASYNC110
+        while min(viewer.seq for viewer in crowd) < question["until"] and time.monotonic() < deadline:  # noqa: ASYNC110  plain counters
             await asyncio.sleep(0.02)
         ordered = sorted(latencies)
         _tell(

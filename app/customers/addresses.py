@@ -62,7 +62,7 @@ async def of_customer(
     rows = await db.fetch(
         session,
         f"""SELECT {_COLUMNS} FROM customers_address
-            WHERE customer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3""",  # noqa: S608
+            WHERE customer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3""",  # noqa: S608  constants only
         customer_id,
         paging.after_id("adr"),
         paging.limit + 1,

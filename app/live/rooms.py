@@ -67,7 +67,7 @@ async def start_room(session: AsyncSession, actor: Actor, room_id: UUID) -> Staf
     row = await db.fetchrow(
         session,
         f"""UPDATE live_room SET status = 'live', started_at = clock_timestamp(), version = version + 1
-            WHERE id = $1 AND status = 'scheduled' AND starts_with(scope_path, $2) RETURNING {_ROOM}""",  # noqa: S608
+            WHERE id = $1 AND status = 'scheduled' AND starts_with(scope_path, $2) RETURNING {_ROOM}""",  # noqa: S608  constants only
         room_id,
         actor.scope_path,
     )
@@ -89,7 +89,7 @@ async def end_room(session: AsyncSession, actor: Actor, room_id: UUID) -> StaffR
     row = await db.fetchrow(
         session,
         f"""UPDATE live_room SET status = 'ended', ended_at = clock_timestamp(), version = version + 1
-            WHERE id = $1 AND status <> 'ended' AND starts_with(scope_path, $2) RETURNING {_ROOM}""",  # noqa: S608
+            WHERE id = $1 AND status <> 'ended' AND starts_with(scope_path, $2) RETURNING {_ROOM}""",  # noqa: S608  constants only
         room_id,
         actor.scope_path,
     )
@@ -104,7 +104,7 @@ async def end_room(session: AsyncSession, actor: Actor, room_id: UUID) -> StaffR
 
 async def find(session: AsyncSession, room_id: UUID) -> asyncpg.Record:
     """Any room's row: customers may see them all. Raises NotFound."""
-    row = await db.fetchrow(session, f"SELECT {_ROOM} FROM live_room WHERE id = $1", room_id)  # noqa: S608
+    row = await db.fetchrow(session, f"SELECT {_ROOM} FROM live_room WHERE id = $1", room_id)  # noqa: S608  constants only
     if row is None:
         raise NotFound
     return row
@@ -114,7 +114,7 @@ async def within_reach(session: AsyncSession, actor: Actor, room_id: UUID, *, lo
     """A room of the actor's scope; locked when the caller is going to change it. Raises NotFound."""
     row = await db.fetchrow(
         session,
-        f"SELECT {_ROOM} FROM live_room WHERE id = $1 AND starts_with(scope_path, $2)"  # noqa: S608
+        f"SELECT {_ROOM} FROM live_room WHERE id = $1 AND starts_with(scope_path, $2)"  # noqa: S608  constants only
         + (" FOR UPDATE" if lock else ""),
         room_id,
         actor.scope_path,
@@ -133,7 +133,7 @@ async def list_rooms(
         f"""SELECT {_ROOM} FROM live_room
             WHERE ($1::uuid IS NULL OR store_id = $1) AND ($2::text IS NULL OR status = $2)
               AND starts_with(scope_path, $3) AND ($4::uuid IS NULL OR id < $4)
-            ORDER BY id DESC LIMIT $5""",  # noqa: S608
+            ORDER BY id DESC LIMIT $5""",  # noqa: S608  constants only
         store_id,
         status.value if status else None,
         scope_path,

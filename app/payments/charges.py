@@ -64,7 +64,7 @@ async def open_charge(
 
 
 async def find_charge(session: AsyncSession, charge_id: UUID) -> Charge | None:
-    row = await db.fetchrow(session, f"SELECT {_COLUMNS} FROM payments_charge WHERE id = $1", charge_id)  # noqa: S608
+    row = await db.fetchrow(session, f"SELECT {_COLUMNS} FROM payments_charge WHERE id = $1", charge_id)  # noqa: S608  constants only
     return _charge(row) if row else None
 
 
@@ -72,7 +72,7 @@ async def latest_charge(session: AsyncSession, subject_id: UUID) -> Charge | Non
     """The newest charge of an order or tip."""
     row = await db.fetchrow(
         session,
-        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",  # noqa: S608  constants only
         subject_id,
     )
     return _charge(row) if row else None
@@ -82,7 +82,7 @@ async def open_charges(session: AsyncSession, subject_id: UUID) -> list[Charge]:
     """Charges of a subject that WeChat may still take money for."""
     rows = await db.fetch(
         session,
-        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 AND status = 'open' ORDER BY id",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 AND status = 'open' ORDER BY id",  # noqa: S608  constants only
         subject_id,
     )
     return [_charge(row) for row in rows]

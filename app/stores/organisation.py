@@ -110,7 +110,7 @@ async def list_units(session: AsyncSession, actor: Actor, paging: Paging) -> Pag
     rows = await db.fetch(
         session,
         f"""SELECT {_UNIT} FROM stores_unit
-            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608
+            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608  constants only
         actor.scope_path,
         paging.after_id("org"),
         paging.limit + 1,
@@ -179,7 +179,7 @@ async def list_stores(session: AsyncSession, actor: Actor, paging: Paging) -> Pa
     rows = await db.fetch(
         session,
         f"""SELECT {_STORE} FROM stores_store
-            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608
+            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608  constants only
         actor.scope_path,
         paging.after_id("sto"),
         paging.limit + 1,

@@ -70,7 +70,7 @@ async def list_staff(session: AsyncSession, actor: Actor, paging: Paging) -> Pag
     rows = await db.fetch(
         session,
         f"""SELECT {_STAFF} FROM stores_staff
-            WHERE starts_with(scope_path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608
+            WHERE starts_with(scope_path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608  constants only
         actor.scope_path,
         paging.after_id("stf"),
         paging.limit + 1,

@@ -68,7 +68,7 @@ def _stand_in() -> Account:
             break
         time.sleep(0.1 * attempt)  # the user database is locked while another process adds a user
         options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-        subprocess.run([useradd, *options, SERVER_USER], capture_output=True, check=False)  # noqa: S603
+        subprocess.run([useradd, *options, SERVER_USER], capture_output=True, check=False)  # noqa: S603  our own words
     for name in (SERVER_USER, *SUBSTITUTES):
         if (found := _lookup(name)) is not None:
             return found

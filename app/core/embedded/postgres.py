@@ -16,7 +16,7 @@ from .processes import Child, Children, Log, environment, runs, wait_until
 
 NAME = "siyu"  # of the database and of its superuser
 CREATE_MISSING_DATABASE = (
-    f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"  # noqa: S608
+    f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"  # noqa: S608  constants only
 )
 TUNING = {
     "listen_addresses": "",
@@ -85,7 +85,7 @@ class Postgres:
         command = [str(postgres_binary("psql")), "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"]
         target = ["-h", str(self._sockets), "-U", NAME, "-d", "postgres"]
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603  our own words
                 [*command, *target],
                 input=CREATE_MISSING_DATABASE.encode(),
                 capture_output=True,

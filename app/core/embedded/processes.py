@@ -161,7 +161,7 @@ def stop_leftover(pid: int, start: str, executable: str, stop_signal: signal.Sig
 
 
 def _ps(pid: int, column: str) -> str | None:
-    shown = subprocess.run(  # noqa: S603
+    shown = subprocess.run(  # noqa: S603  our own words
         ["/bin/ps", "-o", column, "-p", str(pid)], env=environment(), capture_output=True, text=True, check=False
     )
     return shown.stdout.strip() or None

@@ -24,7 +24,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stream(self) -> UUID:
         """The subject whose row the publisher holds: facts of one stream are read in the order of their making."""
-        raise NotImplementedError
+        raise NotImplementedError  # every fact has its own; a Struct cannot be an ABC
 
     @classmethod
     def type_name(cls) -> str:

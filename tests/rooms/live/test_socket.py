@@ -388,19 +388,6 @@ async def test_viewers_of_an_ended_room_are_sent_away(hall: Hall, monkeypatch: p
         await viewer.next()
 
 
-async def test_a_stopping_gateway_says_when_to_come_back(hall: Hall, gateway: Gateway) -> None:
-    viewers = [await hall.enter() for _ in range(5)]
-    closing = asyncio.create_task(gateway.close())
-    waits = [(await viewer.until("bye"))["retry_after_ms"] for viewer in viewers]
-    assert all(500 <= wait <= 5_000 for wait in waits)
-    assert len(set(waits)) > 1
-    with pytest.raises(ConnectionClosed) as closed:
-        await viewers[0].next()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1012
-    await closing
-
-
 async def test_health_and_metrics_share_the_port(hall: Hall, gateway: Gateway) -> None:
     await hall.enter()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client:
