@@ -45,7 +45,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Cron:
-    """A sweep on a timer: a crontab expression, the sixth field being seconds (`* * * * * */10`)."""
+    """A sweep on a timer: a crontab expression, the sixth field being seconds (`* * * * * */10`).
+
+    It is cancelled when the worker stops, so it must be safe to leave in the middle.
+    """
 
     name: str
     expression: str
@@ -152,9 +155,12 @@ class JobRunner:
     def _add_cron(self, queuer: PgQueuer, cron: Cron) -> None:
         @queuer.schedule(cron.name, cron.expression, clean_old=True)
         async def tick(_: Schedule) -> None:
-            try:
-                await cron.run(self._runtime)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.error("sweep_failed", sweep=cron.name, error=repr(error))
+            sweep = asyncio.ensure_future(cron.run(self._runtime))
+            stopping = asyncio.create_task(queuer.shutdown.wait())
+            await asyncio.wait({sweep, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            # A sweep may be long, and what it leaves is due again: stopping does not wait for it.
+            for task in (sweep, stopping):
+                task.cancel()
+            outcome = (await asyncio.gather(sweep, stopping, return_exceptions=True))[0]
+            if isinstance(outcome, Exception):
+                log.error("sweep_failed", sweep=cron.name, error=repr(outcome))

@@ -11,7 +11,6 @@ from app import customers, payments
 from app.core import db, idempotency
 from app.core.auth import Actor
 from app.core.db import AsyncSession
-from app.core.errors import AppError
 from app.core.idempotency import Key, Reply
 from app.core.ids import new_id
 from app.core.runtime import Runtime
@@ -25,7 +24,6 @@ from app.wechat import Notification, Transaction
 log = structlog.get_logger(__name__)
 
 NOTIFY_PATH = "/v1/live/tips/notify"
-SWEEP_AT_ONCE = 100
 
 
 async def snapshot_for(runtime: Runtime, cache: snapshots.SnapshotCache, actor: Actor, room_id: UUID) -> RoomSnapshot:
@@ -168,20 +166,14 @@ async def take_notification(runtime: Runtime, notification: Notification) -> Non
         raise payments.PaymentMismatch(merchant_trade_no=transaction.out_trade_no)
 
 
-async def close_expired(runtime: Runtime) -> int:
-    """Close unpaid tips whose time is over, at WeChat first; one that WeChat says is paid is settled instead."""
+async def close_tip(runtime: Runtime, charge_id: UUID) -> None:
+    """Close an unpaid tip by its charge, at WeChat first; one that WeChat says is paid is settled instead."""
     async with runtime.db.transaction() as session:
-        charges = await tips.expired(session, limit=SWEEP_AT_ONCE)
-    closed = 0
-    for charge in charges:
-        try:
-            paid = await payments.close_at_wechat(runtime, charge)
-        except AppError as error:
-            log.warning("tip_waits", code=error.code())
-            continue
-        if paid is not None:
-            await _settle(runtime, charge, paid)
-            continue
-        async with runtime.db.transaction() as session:
-            closed += await tips.close(session, charge)
-    return closed
+        charge = await payments.find_charge(session, charge_id)
+    assert charge is not None, "a tip is placed with its charge"
+    paid = await payments.close_at_wechat(runtime, charge)
+    if paid is not None:
+        await _settle(runtime, charge, paid)
+        return
+    async with runtime.db.transaction() as session:
+        await tips.close(session, charge)

@@ -135,16 +135,16 @@ async def _refund_late(session: AsyncSession, charge: Charge, transaction: Trans
     return outcome
 
 
-async def expired(session: AsyncSession, *, limit: int) -> list[Charge]:
-    """Charges of unpaid tips whose time is over, oldest first."""
+async def expired(session: AsyncSession, after: UUID | None, limit: int) -> list[UUID]:
+    """Charges of unpaid tips whose time is over, by id."""
     rows = await db.fetch(
         session,
         """SELECT charge_id FROM live_tip WHERE status = 'unpaid' AND expires_at <= clock_timestamp()
-           ORDER BY expires_at LIMIT $1""",
+             AND ($1::uuid IS NULL OR charge_id > $1) ORDER BY charge_id LIMIT $2""",
+        after,
         limit,
     )
-    found = [await payments.find_charge(session, row["charge_id"]) for row in rows]
-    return [charge for charge in found if charge is not None]
+    return [row["charge_id"] for row in rows]
 
 
 async def close(session: AsyncSession, charge: Charge) -> bool:

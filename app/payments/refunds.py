@@ -72,12 +72,14 @@ async def refund_to_send(session: AsyncSession, refund_id: UUID) -> asyncpg.Reco
     )
 
 
-async def unfinished_refunds(session: AsyncSession, *, limit: int) -> list[UUID]:
-    """Refunds that have waited a minute or more for WeChat's word, oldest first."""
+async def unfinished_refunds(session: AsyncSession, after: UUID | None, limit: int) -> list[UUID]:
+    """Refunds that have waited a minute or more for WeChat's word, by id."""
     rows = await db.fetch(
         session,
         """SELECT id FROM payments_refund WHERE status IN ('requested', 'processing')
-             AND made_at < clock_timestamp() - interval '1 minute' ORDER BY made_at LIMIT $1""",
+             AND made_at < clock_timestamp() - interval '1 minute'
+             AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2""",
+        after,
         limit,
     )
     return [row["id"] for row in rows]

@@ -36,12 +36,13 @@ async def close(session: AsyncSession, order_id: UUID, *, reason: str, closed_at
     return True
 
 
-async def expired_orders(session: AsyncSession, *, limit: int) -> list[UUID]:
-    """Unpaid orders whose time is over by the database's clock, longest over first."""
+async def expired_orders(session: AsyncSession, after: UUID | None, limit: int) -> list[UUID]:
+    """Unpaid orders whose time is over by the database's clock, by id."""
     rows = await db.fetch(
         session,
         """SELECT id FROM mall_order WHERE status = 'unpaid' AND expires_at <= clock_timestamp()
-           ORDER BY expires_at LIMIT $1""",
+             AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2""",
+        after,
         limit,
     )
     return [row["id"] for row in rows]
