@@ -1,6 +1,6 @@
-"""What nobody needs any more is deleted: replied idempotency keys, spent refresh tokens."""
+"""What nobody needs any more is deleted: old idempotency keys, spent refresh tokens, the job queue's diary."""
 
-from app.core import idempotency
+from app.core import idempotency, jobs
 from app.core.auth import families
 from app.core.jobs import Cron
 from app.core.runtime import Runtime
@@ -12,6 +12,8 @@ async def sweep(runtime: Runtime) -> None:
         await idempotency.sweep(session)
     async with runtime.db.transaction() as session:
         await families.sweep(session)
+    async with runtime.db.transaction() as session:
+        await jobs.sweep(session)
 
 
 CRONS = [Cron("core.housekeeping", "*/5 * * * *", sweep)]

@@ -82,6 +82,20 @@ async def once(session: AsyncSession, key: str) -> bool:
     return bool(await db.execute(session, "INSERT INTO job_done (key) VALUES ($1) ON CONFLICT DO NOTHING", key))
 
 
+async def sweep(session: AsyncSession) -> None:
+    """Forget the queue's diary after a week and keys of `once` after a year, at most 5,000 of each at a time."""
+    await db.execute(
+        session,
+        """DELETE FROM pgqueuer_log WHERE id IN (
+               SELECT id FROM pgqueuer_log WHERE created < clock_timestamp() - interval '7 days' LIMIT 5000)""",
+    )
+    await db.execute(
+        session,
+        """DELETE FROM job_done WHERE key IN (
+               SELECT key FROM job_done WHERE done_at < clock_timestamp() - interval '1 year' LIMIT 5000)""",
+    )
+
+
 async def held_count(session: AsyncSession) -> int:
     """Jobs that failed for good and wait for a person."""
     return int(await db.fetchval(session, "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.core import db as sql
-from app.core import jobs
+from app.core import housekeeping, jobs
 from app.core.db import Database
 from app.core.jobs import Job, JobRunner
 from app.core.runtime import Runtime
@@ -134,3 +134,19 @@ async def test_once_is_true_for_the_first_transaction_that_commits(db: Database)
             return await jobs.once(session, "k")
 
     assert sorted(await asyncio.gather(*(attempt() for _ in range(10)))) == [False] * 9 + [True]
+
+
+async def test_the_queues_diary_is_kept_for_a_week(db: Database, runtime: Runtime) -> None:
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        pass
+
+    for key in ("old", "new"):
+        async with db.transaction() as session:
+            await sql.execute(session, "UPDATE pgqueuer_log SET created = clock_timestamp() - interval '8 days'")
+            await jobs.defer(session, "test.work", key=key)
+        await drain(runtime, work)
+    diary = "SELECT count(*) FROM pgqueuer_log"
+    before, old = await count(db, diary), await count(db, f"{diary} WHERE created < now() - interval '7 days'")
+    assert 0 < old < before
+    await housekeeping.sweep(runtime)
+    assert await count(db, diary) == before - old
