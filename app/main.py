@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
 from app import schema
 from app.core import jobs, telemetry
@@ -24,9 +25,11 @@ from app.event_routes import router as event_router
 from app.rooms import ROUTERS
 from app.wiring import open_runtime
 
-EVENTS_BEHIND = Gauge("siyu_events_behind", "Events that a consumer has not seen", ["consumer"])
-EVENTS_PARKED = Gauge("siyu_events_parked", "Events that a consumer could not apply", ["consumer"])
-JOBS_HELD = Gauge("siyu_jobs_held", "Jobs that failed for good and wait for a person")
+# Read from the database by whichever process is asked: the newest reading counts.
+_newest = partial(Gauge, multiprocess_mode="mostrecent")
+EVENTS_BEHIND = _newest("siyu_events_behind", "Events that a consumer has not seen", ["consumer"])
+EVENTS_PARKED = _newest("siyu_events_parked", "Events that a consumer could not apply", ["consumer"])
+JOBS_HELD = _newest("siyu_jobs_held", "Jobs that failed for good and wait for a person")
 
 DESCRIPTION = """
 Siyu is a headless social-commerce backend: catalog, orders, chain-store performance, distribution commission and live
@@ -112,4 +115,4 @@ def _add_health(app: FastAPI) -> None:
             EVENTS_BEHIND.labels(consumer).set(count)
             EVENTS_PARKED.labels(consumer).set(parked.get(consumer, 0))
         JOBS_HELD.set(held)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(telemetry.metrics(), media_type=CONTENT_TYPE_LATEST)

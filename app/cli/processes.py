@@ -45,7 +45,8 @@ def _until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 def serve() -> None:
     """The HTTP API (SIYU_API_WORKERS processes)."""
     settings = Settings()
-    with prepared(settings) as complete:
+    together = telemetry.shared_metrics() if settings.api_workers > 1 else contextlib.nullcontext()
+    with prepared(settings) as complete, together:
         # Child processes of uvicorn build their app from the environment.
         os.environ["SIYU_DATABASE_URL"] = complete.database_url or ""
         os.environ["SIYU_REDIS_URL"] = complete.redis_url or ""

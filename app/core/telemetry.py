@@ -1,11 +1,16 @@
-"""Structured logs, without secrets or personal data."""
+"""Structured logs, without secrets or personal data, and what Prometheus reads."""
 
 import logging
+import os
 import sys
-from collections.abc import MutableMapping
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.core.settings import Settings
 
@@ -46,3 +51,26 @@ def configure(settings: Settings) -> None:
     )
     for noisy in ("httpx", "httpcore", "wechatpayv3", "pgqueuer"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """Let the child processes that are started in this block count together, in a folder that is removed with it."""
+    with tempfile.TemporaryDirectory(prefix="siyu-metrics-") as folder:
+        os.environ[_SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_SHARED]
+
+
+def metrics() -> bytes:
+    """The counts of this process, or of all that count together with it, as Prometheus reads them."""
+    if _SHARED not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    return generate_latest(registry)

@@ -1,6 +1,7 @@
 """The commands as an operator runs them: real processes in a folder of their own."""
 
 import asyncio
+import re
 import signal
 import sys
 import tempfile
@@ -145,3 +146,36 @@ async def test_an_incomplete_production_configuration_is_said_in_a_line(system: 
     assert code == 2
     assert "SIYU_SECRET_KEY" in printed
     assert "Traceback" not in printed
+
+
+async def test_api_processes_that_share_a_port_count_together(system: Settings) -> None:
+    several = system.model_copy(update={"api_workers": 2})
+    assert (await run(several, "migrate"))[0] == 0
+    async with siyu(several, "serve") as process:
+        await serves(f"{several.public_url}/health/ready")
+        processes, counted = set(), 0.0
+        async with asyncio.timeout(60):
+            while len(processes) < 2:
+                # New connections, many at once, so that one process cannot take them all.
+                async with httpx.AsyncClient(base_url=several.public_url, trust_env=False) as client:
+                    await asyncio.gather(*(client.get("/v1/mall/products") for _ in range(40)))
+                    text = (await client.get("/metrics")).text
+                now = sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if PRODUCTS.match(line))
+                assert now > counted, "no process forgets what another has counted"
+                counted = now
+                folder = next(Path(environment(pid)) for pid in children(process.pid) if environment(pid))
+                processes = {path.name.rpartition("_")[2] for path in folder.glob("counter_*.db")}
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 60)
+        assert not folder.exists()
+
+
+PRODUCTS = re.compile(r'siyu_http_requests_total\{.*route="/v1/mall/products"')
+
+
+def environment(pid: int) -> str:
+    """Where that process keeps its counts."""
+    for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+        if word.startswith(b"PROMETHEUS_MULTIPROC_DIR="):
+            return word.partition(b"=")[2].decode()
+    return ""
