@@ -161,6 +161,21 @@ async def test_bodies_refuse_what_they_do_not_know(shop: Shop) -> None:
         assert set(reply.json()) == PROBLEM
 
 
+async def test_numbers_are_numbers_and_no_text_holds_nul(shop: Shop) -> None:
+    buyer = await shop.customer()
+    basket = shop.basket(1)
+    for quantity in (True, "1", 1.5):
+        reply = await buyer.post(
+            "/v1/mall/quote", json={**basket, "lines": [{**basket["lines"][0], "quantity": quantity}]}
+        )
+        assert reply.json()["details"]["fields"][0]["field"] == "body.lines.0.quantity", reply.text
+    order = {**basket, "expected_payable_fen": shop.price_fen, "remark": "门口\0放"}
+    reply = await buyer.post("/v1/mall/orders", json=order, headers={"Idempotency-Key": "nul"})
+    assert (reply.status_code, reply.json()["details"]["fields"][0]["fault"]) == (422, "nul_character")
+    reply = await buyer.get("/v1/mall/products", params={"store": shop.store, "q": "a\0b"})
+    assert (reply.status_code, reply.json()["details"]["fields"][0]["fault"]) == (422, "nul_character")
+
+
 async def test_a_foreign_prefix_is_422_and_an_unknown_id_404(shop: Shop) -> None:
     buyer = await shop.customer()
     assert (await buyer.get(f"/v1/mall/orders/{wire('chg', new_id())}")).status_code == 422

@@ -5,12 +5,13 @@ from app.core.http.idempotent import IdempotencyKey, reply_response
 from app.core.http.limits import limit
 from app.core.http.pages import Page, PageQuery
 from app.core.http.problems import problems
-from app.core.http.schemas import Body, View
+from app.core.http.schemas import Body, NoNul, View
 
 __all__ = [
     "Body",
     "Db",
     "IdempotencyKey",
+    "NoNul",
     "Page",
     "PageQuery",
     "RuntimeDep",
