@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
 from app import schema, stores
@@ -83,15 +84,21 @@ async def ensure_seeded(settings: Settings) -> dict[str, str]:
 
 
 def create_staff(
-    login: Annotated[str, typer.Option(prompt=True, help="What to log in with.")],
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="8 or more.")],
+    login: Annotated[str, typer.Option(prompt=True, help="What to log in with: 3 to 64 of a-z 0-9 . _ @ -")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="10 to 128 characters.")
+    ],
     name: Annotated[str, typer.Option(help="Shown to colleagues.")] = "总部",
 ) -> None:
-    """The first headquarters login; everybody else is made through the API."""
+    """A headquarters login: the first, or another when nobody can log in any more. Others are made through the API."""
+    try:
+        body = stores.HeadquartersCreate(login=login, password=SecretStr(password), name=name)
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise typer.BadParameter(faults) from None
 
     async def act(_: Settings, database: Database) -> None:
-        async with database.transaction() as session:
-            await stores.create_first_headquarters(session, login=login, password=password, name=name)
+        await stores.create_headquarters(database, body)
 
     _with_database(act)
     console.print(f"headquarters login {login} is ready")

@@ -62,6 +62,7 @@ def serve() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=list(settings.trusted_proxies),
             backlog=2048,
             timeout_graceful_shutdown=20,
         )

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: str = "INFO"
 
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"),
+        description="addresses or networks of your reverse proxies, whose X-Forwarded-For is believed",
+    )
     api_workers: int = Field(1, ge=1, le=64, description="API processes that `siyu serve` starts")
     api_connections: int = Field(10, ge=2, description="database connections of one API process")
     worker_connections: int = Field(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from app import stores
 from app.core.db import Database
@@ -46,9 +47,9 @@ class Brand:
 
 async def create_headquarters(database: Database) -> None:
     """The first login, as `siyu staff create` makes it. Does nothing when it exists."""
-    async with database.transaction() as session:
-        with contextlib.suppress(stores.LoginTaken):
-            await stores.create_first_headquarters(session, login=HQ_LOGIN, password=PASSWORD, name="总部")
+    with contextlib.suppress(stores.LoginTaken):
+        body = stores.HeadquartersCreate(login=HQ_LOGIN, password=SecretStr(PASSWORD), name="总部")
+        await stores.create_headquarters(database, body)
 
 
 async def build(http: httpx.AsyncClient) -> Brand:

@@ -11,19 +11,21 @@ entries, the new split of what remains less the split before, so any series of p
 """
 
 from app.stores.errors import LoginTaken, RoleNotGrantable
+from app.stores.flows import create_headquarters
 from app.stores.organisation import StoreRef, reachable_store, store_refs
 from app.stores.passwords import hash_password
 from app.stores.performance import performance_of
-from app.stores.schemas import PerformanceEntry, SplitRole
-from app.stores.staff import create_first_headquarters, staff_names
+from app.stores.schemas import HeadquartersCreate, PerformanceEntry, SplitRole
+from app.stores.staff import staff_names
 
 __all__ = [
+    "HeadquartersCreate",
     "LoginTaken",
     "PerformanceEntry",
     "RoleNotGrantable",
     "SplitRole",
     "StoreRef",
-    "create_first_headquarters",
+    "create_headquarters",
     "hash_password",
     "performance_of",
     "reachable_store",

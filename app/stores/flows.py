@@ -8,7 +8,14 @@ from app.core.db import Database
 from app.core.settings import Settings
 from app.stores import passwords, staff
 from app.stores.errors import LoginFailed
-from app.stores.schemas import AdminSessionCreate, AdminSessionView, StaffCreate, StaffPut, StaffView
+from app.stores.schemas import (
+    AdminSessionCreate,
+    AdminSessionView,
+    HeadquartersCreate,
+    StaffCreate,
+    StaffPut,
+    StaffView,
+)
 
 
 async def log_in(database: Database, settings: Settings, body: AdminSessionCreate) -> AdminSessionView:
@@ -28,6 +35,16 @@ async def log_in(database: Database, settings: Settings, body: AdminSessionCreat
     return AdminSessionView(
         access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.expires_in, staff=person
     )
+
+
+async def create_headquarters(database: Database, body: HeadquartersCreate) -> UUID:
+    """Somebody of headquarters, and its unit when that is missing; the staff id. Raises LoginTaken.
+
+    For the command line: whoever runs it has the database anyway.
+    """
+    password_hash = await passwords.hash_password(body.password.get_secret_value())
+    async with database.transaction() as session:
+        return await staff.add_headquarters(session, body, password_hash=password_hash)
 
 
 async def add_staff(database: Database, actor: Actor, body: StaffCreate) -> StaffView:

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from limits import parse
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
 from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated, ValidationFailed, VersionConflict
-from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, limit, problems
+from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, limit, problems, spend
 from app.core.http.pages import CursorInvalid
 from app.core.ids import StaffId, StoreId, UnitId
 from app.stores import flows, organisation, performance, splits, staff
@@ -48,10 +49,18 @@ Regional = Annotated[Actor, Depends(regional)]
 Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
+_TRIES = parse("30/10minutes")
+
+
+async def _spare_the_login(request: Request, body: AdminSessionCreate) -> None:
+    """Passwords of one login are not tried without end, from however many addresses."""
+    await spend(request, _TRIES, "stores.log_in_as", body.login.casefold())
+
+
 @router.post(
     "/admin/session",
     summary="Log staff in",
-    dependencies=[public, limit("stores.log_in", "10/minute")],
+    dependencies=[public, limit("stores.log_in", "10/minute"), Depends(_spare_the_login)],
     responses=problems(LoginFailed, RateLimited, ValidationFailed),
 )
 async def log_in(body: AdminSessionCreate, database: Db, runtime: RuntimeDep) -> AdminSessionView:

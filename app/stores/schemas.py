@@ -170,6 +170,14 @@ class StaffCreate(Post):
     customer: CustomerId | None = None
 
 
+class HeadquartersCreate(Body):
+    """Somebody of headquarters, made from the command line."""
+
+    login: Login
+    password: Password
+    name: Name
+
+
 class StaffPut(Post):
     """The whole of it again. `status: left` ends all logins at once; a new `password` does too."""
 

@@ -15,9 +15,8 @@ from app.core.http.pages import Paging
 from app.core.ids import new_id
 from app.stores.errors import LoginTaken, PostMismatch, RoleNotGrantable
 from app.stores.organisation import HEADQUARTERS_CODE, HEADQUARTERS_PATH, reachable_store
-from app.stores.passwords import hash_password
 from app.stores.rules import may_grant, promotes
-from app.stores.schemas import Post, StaffCreate, StaffPut, StaffStatus, StaffView
+from app.stores.schemas import HeadquartersCreate, Post, StaffCreate, StaffPut, StaffStatus, StaffView
 
 _STAFF = (
     "id, login, role, store_id AS store, unit_id AS unit, scope_path, name, customer_id AS customer, status, version"
@@ -216,12 +215,11 @@ async def _move_logins(session: AsyncSession, before: StaffView, after: StaffVie
         await auth.move_scope(session, after.id, role=after.role, scope_path=after.scope_path)
 
 
-async def create_first_headquarters(session: AsyncSession, login: str, password: str, name: str) -> UUID:
+async def add_headquarters(session: AsyncSession, body: HeadquartersCreate, *, password_hash: str) -> UUID:
     """The headquarters unit, if it is missing, and somebody of headquarters who can do everything; the staff id.
 
-    For the command line: whoever runs it has the database anyway. Raises LoginTaken.
+    Raises LoginTaken.
     """
-    password_hash = await hash_password(password)
     await db.execute(
         session,
         """INSERT INTO stores_unit (id, parent_id, kind, code, name, path, version)
@@ -238,10 +236,10 @@ async def create_first_headquarters(session: AsyncSession, login: str, password:
            SELECT $1, $2, $3, $4, id, path, $5, 'active', 1 FROM stores_unit WHERE kind = 'hq'
            ON CONFLICT (login) DO NOTHING RETURNING id""",
         new_id(),
-        login,
+        body.login,
         password_hash,
         Role.HQ.value,
-        name,
+        body.name,
     )
     if staff_id is None:
         raise LoginTaken

@@ -252,6 +252,34 @@ async def test_over_the_budget_one_is_told_when_to_come_back(limited: tuple[http
     assert int(refused.headers["retry-after"]) >= 1
 
 
+async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
+    _, app = limited
+    path = app.url_path_for("limited")
+
+    async def ask(address: str) -> int:
+        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return (await client.get(path)).status_code
+
+    network = [await ask(f"2001:db8:0:1::{host}") for host in range(1, 6)]
+    assert network == [200, 200, 200, 429, 429]
+    assert [await ask("2001:db8:0:2::1"), await ask("192.0.2.1"), await ask("192.0.2.2")] == [200, 200, 200]
+
+
+async def test_one_logins_passwords_are_not_tried_from_everywhere(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
+    _, app = limited
+
+    async def log_in(login: str, address: str) -> int:
+        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            wrong = {"login": login, "password": "not the password"}
+            return (await client.post("/v1/admin/session", json=wrong)).status_code
+
+    replies = [await log_in("boss", f"192.0.2.{host}") for host in range(1, 34)]
+    assert replies == [401] * 30 + [429] * 3
+    assert await log_in("somebody", "192.0.2.40") == 401
+
+
 async def test_limits_hold_in_memory_while_redis_is_away(
     limited: tuple[httpx.AsyncClient, FastAPI], settings: Settings, runtime: Runtime
 ) -> None:

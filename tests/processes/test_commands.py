@@ -110,6 +110,14 @@ async def test_migrations_and_the_first_login(system: Settings) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize(("login", "password"), [("boss", "short"), ("Boss!", "long-enough-1"), ("boss", "x" * 129)])
+async def test_a_login_that_the_api_would_refuse_is_not_made(system: Settings, login: str, password: str) -> None:
+    code, printed = await run(system, "staff", "create", "--login", login, "--password", password)
+    assert code == 2, printed
+    assert password not in printed
+    assert "Traceback" not in printed
+
+
 @pytest.mark.parametrize("command", ["dev", "seed", "simulator"])
 async def test_production_takes_no_example_data(system: Settings, command: str) -> None:
     production = {
@@ -146,6 +154,23 @@ async def test_an_incomplete_production_configuration_is_said_in_a_line(system: 
     assert code == 2
     assert "SIYU_SECRET_KEY" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(("trusted", "statuses"), [("192.0.2.0/24", {401, 429}), ("127.0.0.0/8", {401})])
+async def test_callers_behind_a_trusted_proxy_are_told_apart(
+    system: Settings, trusted: str, statuses: set[int]
+) -> None:
+    proxied = system.model_copy(update={"trusted_proxies": (trusted,)})
+    assert (await run(proxied, "migrate"))[0] == 0
+    async with siyu(proxied, "serve"):
+        await serves(f"{proxied.public_url}/health/ready")
+        async with httpx.AsyncClient(base_url=proxied.public_url, trust_env=False, timeout=30) as client:
+            body = {"login": "nobody", "password": "not the password"}
+            replies = [
+                await client.post("/v1/admin/session", json=body, headers={"X-Forwarded-For": f"198.51.100.{caller}"})
+                for caller in range(1, 13)
+            ]
+        assert {reply.status_code for reply in replies} == statuses
 
 
 async def test_api_processes_that_share_a_port_count_together(system: Settings) -> None:

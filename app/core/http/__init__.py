@@ -2,7 +2,7 @@
 
 from app.core.http.dependencies import Db, RuntimeDep, Tx, door
 from app.core.http.idempotent import IdempotencyKey, reply_response
-from app.core.http.limits import limit
+from app.core.http.limits import limit, spend
 from app.core.http.pages import Page, PageQuery
 from app.core.http.problems import problems
 from app.core.http.schemas import Body, NoNul, View
@@ -21,4 +21,5 @@ __all__ = [
     "limit",
     "problems",
     "reply_response",
+    "spend",
 ]

@@ -1,6 +1,7 @@
 """Rate limits per caller: counted in Redis, and in this process's memory while Redis does not answer."""
 
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import structlog
@@ -47,11 +48,24 @@ def limit(name: str, budget: str) -> Any:
     item = parse(budget)
 
     async def check(request: Request) -> None:
-        if not request.app.state.runtime.settings.rate_limits:
-            return
         actor = getattr(request.state, "actor", None)
-        who = actor.wire_id if actor is not None else f"ip:{request.client.host if request.client else '-'}"
-        await request.app.state.limiter.hit(item, name, who)
+        await spend(request, item, name, actor.wire_id if actor is not None else f"ip:{_address(request)}")
 
     dependency: Callable[..., Any] = check
     return Depends(dependency)
+
+
+async def spend(request: Request, item: RateLimitItem, name: str, who: str) -> None:
+    """Count one act `name` by or about `who`. Raises RateLimited when the budget is spent."""
+    if request.app.state.runtime.settings.rate_limits:
+        await request.app.state.limiter.hit(item, name, who)
+
+
+def _address(request: Request) -> str:
+    """Who asks, by address; of IPv6 the /64 that one connection is given whole."""
+    host = request.client.host if request.client else "-"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(IPv6Address(int(address) >> 64 << 64)) if isinstance(address, IPv6Address) else host

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from pydantic import SecretStr
 
 from app import stores
 from app.attribution import LineCredit, Reason
@@ -43,8 +44,8 @@ async def log_in(api: httpx.AsyncClient, login: str, password: str = PASSWORD) -
 
 
 async def first_headquarters(api: httpx.AsyncClient, db: Database, login: str = "boss") -> Person:
-    async with db.transaction() as session:
-        await stores.create_first_headquarters(session, login, PASSWORD, "总经理")
+    body = stores.HeadquartersCreate(login=login, password=SecretStr(PASSWORD), name="总经理")
+    await stores.create_headquarters(db, body)
     return await log_in(api, login)
 
 
