@@ -84,7 +84,7 @@ async def _scene(http: httpx.AsyncClient, simulator: httpx.AsyncClient) -> dict[
     product = await brand.hq.post("/v1/admin/mall/products", body)
     place = "plc" + store.removeprefix("sto")
     for sku in product["skus"]:
-        stock = {"on_hand": 1_000_000, "list_fen": None, "version": 0}
+        stock = {"on_hand": 1_000_000, "sold": 0, "version": 0}
         await brand.hq.put(f"/v1/admin/mall/stock/{place}/{sku['id']}", stock)
     customers = [await Customer.log_in(http, simulator, f"客{i}") for i in range(CUSTOMERS)]
     return {"store": store, "product": product, "customers": customers}

@@ -116,7 +116,7 @@ async def open_shop(
             session, ProductCreate(title="明前龙井", skus=[NewSku(title="250g", list_fen=price_fen)])
         )
         sku = product.skus[0]
-        await stock.set_stock(session, headquarters, store_id, sku.id, StockUpdate(on_hand=units, version=0))
+        await stock.set_stock(session, headquarters, store_id, sku.id, StockUpdate(on_hand=units, sold=0, version=0))
     return Shop(api, stage, db, settings, store_id, product.id, sku.id, price_fen)
 
 

@@ -131,7 +131,7 @@ async def _stock_up(hq: Api, store: dict[str, Any], sku: dict[str, Any]) -> None
     except RequestFailed as error:
         if error.status != 404:
             raise
-        await hq.put(path, {"on_hand": UNITS_PER_SKU, "list_fen": None, "version": 0})
+        await hq.put(path, {"on_hand": UNITS_PER_SKU, "sold": 0, "version": 0})
 
 
 async def seed(settings: Settings) -> dict[str, str]:

@@ -314,7 +314,9 @@ async def eight_skus(shop: Shop, db: Database) -> list[str]:
             ProductCreate(title="八宝茶", skus=[NewSku(title=f"第{n}味", list_fen=1_000) for n in range(8)]),
         )
         for sku in product.skus:
-            await stock.set_stock(session, headquarters, shop.store_id, sku.id, StockUpdate(on_hand=500, version=0))
+            await stock.set_stock(
+                session, headquarters, shop.store_id, sku.id, StockUpdate(on_hand=500, sold=0, version=0)
+            )
     return [wire("sku", sku.id) for sku in product.skus]
 
 

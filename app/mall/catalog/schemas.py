@@ -1,9 +1,9 @@
 """Bodies and views of the catalog."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, model_validator
 
 from app.core.http import Body, View
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId
@@ -135,15 +135,25 @@ class ProductCard(View):
 
 
 class StockUpdate(Body):
-    """How many units lie at the place, and optionally the place's own price (null: the list price)."""
+    """How many units were counted at the place, and the place's own price, if it has one."""
 
     on_hand: Annotated[int, Field(ge=0, le=10_000_000)]
-    list_fen: ListFen | None = None
+    sold: Annotated[
+        int,
+        Field(ge=0, le=2**31 - 1, description="As it stood when the units were counted: what was sold since is kept."),
+    ]
+    own_list_fen: ListFen | None = Field(None, description="null: the SKU's list price holds here.")
     version: Annotated[int, Field(ge=0, le=2**31 - 1, description="0 when there is none yet.")]
+
+    @model_validator(mode="after")
+    def _nothing_sold_of_nothing(self) -> Self:
+        if self.version == 0 and self.sold:
+            raise ValueError("nothing was sold of what was not there yet")
+        return self
 
 
 class StockView(View):
-    """`available = on_hand − reserved`."""
+    """`available = on_hand − reserved`, `received = on_hand + sold`; `list_fen` is the price that holds at the place."""
 
     place: PlaceId
     sku: SkuId
@@ -153,4 +163,5 @@ class StockView(View):
     received: int
     available: int
     list_fen: int
+    own_list_fen: int | None
     version: int

@@ -92,28 +92,30 @@ WHERE p.id = $1 AND s.id = $2 AND p.scope_path LIKE $4 || '%' AND $5 = 0
 ON CONFLICT (place_id, sku_id) DO NOTHING
 """
 _CHANGE = """
-UPDATE mall_stock s SET on_hand = $3, received = $3 + s.sold, version = s.version + 1 FROM mall_place p
+UPDATE mall_stock s SET on_hand = $3 - s.sold, received = $3, version = s.version + 1 FROM mall_place p
 WHERE s.place_id = $1 AND s.sku_id = $2 AND p.id = $1 AND p.scope_path LIKE $4 || '%'
-  AND s.version = $5 AND s.reserved <= $3
+  AND s.version = $5 AND s.reserved <= $3 - s.sold
 """
 
 
 async def set_stock(
     session: AsyncSession, actor: Actor, place_id: UUID, sku_id: UUID, wanted: StockUpdate
 ) -> StockView:
-    """Say how many units lie at a place, and its own price.
+    """Say how many units were counted at a place, and its own price.
 
-    Raises NotFound outside the actor's scope, VersionConflict when somebody else changed it, OutOfStock when fewer would
-    remain than unpaid orders have reserved.
+    Units are sold while somebody counts, and selling changes no version: the count is taken as all that was received,
+    counted and sold by then. Raises NotFound outside the actor's scope, VersionConflict when somebody else changed it,
+    OutOfStock when fewer would remain than unpaid orders have reserved.
     """
     statement = _SET if wanted.version == 0 else _CHANGE
-    moved = await db.execute(session, statement, place_id, sku_id, wanted.on_hand, actor.scope_path, wanted.version)
+    received = wanted.on_hand + wanted.sold
+    moved = await db.execute(session, statement, place_id, sku_id, received, actor.scope_path, wanted.version)
     if not moved:
         current = await stock_at(session, actor, place_id, sku_id)
         if current.version != wanted.version:
             raise VersionConflict(version=current.version)
         raise OutOfStock(sku=wire("sku", sku_id), available=current.available)
-    await _set_price(session, place_id, sku_id, wanted.list_fen)
+    await _set_price(session, place_id, sku_id, wanted.own_list_fen)
     return await stock_at(session, actor, place_id, sku_id)
 
 
@@ -136,7 +138,8 @@ async def stock_at(session: AsyncSession, actor: Actor, place_id: UUID, sku_id: 
     row = await db.fetchrow(
         session,
         """SELECT s.place_id AS place, s.sku_id AS sku, s.on_hand, s.reserved, s.sold, s.received, s.version,
-                  s.on_hand - s.reserved AS available, coalesce(pp.list_fen, k.list_fen) AS list_fen
+                  s.on_hand - s.reserved AS available, coalesce(pp.list_fen, k.list_fen) AS list_fen,
+                  pp.list_fen AS own_list_fen
            FROM mall_stock s JOIN mall_place p ON p.id = s.place_id JOIN mall_sku k ON k.id = s.sku_id
            LEFT JOIN mall_place_price pp ON pp.place_id = s.place_id AND pp.sku_id = s.sku_id
            WHERE s.place_id = $1 AND s.sku_id = $2 AND p.scope_path LIKE $3 || '%'""",

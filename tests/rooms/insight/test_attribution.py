@@ -37,7 +37,7 @@ async def store(chain: Chain, api: httpx.AsyncClient, stage: Stage, db: Database
             session, ProductCreate(title="明前龙井", skus=[NewSku(title="250g", list_fen=PRICE_FEN)])
         )
         sku = product.skus[0]
-        await stock.set_stock(session, headquarters, store_id, sku.id, StockUpdate(on_hand=10, version=0))
+        await stock.set_stock(session, headquarters, store_id, sku.id, StockUpdate(on_hand=10, sold=0, version=0))
     return Shop(api, stage, db, settings, store_id, product.id, sku.id, PRICE_FEN)
 
 

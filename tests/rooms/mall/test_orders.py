@@ -71,13 +71,13 @@ async def test_a_place_may_have_its_own_price(shop: Shop) -> None:
     place = shop.store.replace("sto_", "plc_")
     path = f"/v1/admin/mall/stock/{place}/{shop.sku}"
     stock = (await manager.get(path)).json()
-    cheaper = {"on_hand": stock["on_hand"], "list_fen": 9_900, "version": stock["version"]}
+    cheaper = {"on_hand": stock["on_hand"], "sold": 0, "own_list_fen": 9_900, "version": stock["version"]}
     assert (await manager.put(path, json=cheaper)).status_code == 200
     assert (await buyer.post("/v1/mall/quote", json=shop.basket(1))).json()["payable_fen"] == 9_900
     card = (await buyer.get(f"/v1/mall/products/{wire('prd', shop.product_id)}", params={"store": shop.store})).json()
     assert card["from_fen"] == 9_900
     assert (
-        await manager.put(path, json=cheaper | {"version": stock["version"] + 1, "list_fen": None})
+        await manager.put(path, json=cheaper | {"version": stock["version"] + 1, "own_list_fen": None})
     ).status_code == 200
     assert (await buyer.post("/v1/mall/quote", json=shop.basket(1))).json()["payable_fen"] == shop.price_fen
     stranger = await shop.staff("manager", "/hq/east/s002/")
@@ -90,11 +90,23 @@ async def test_stock_is_never_set_below_what_unpaid_orders_hold(shop: Shop, db: 
     await buyer.order(5)
     path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
     version = (await manager.get(path)).json()["version"]
-    short = await manager.put(path, json={"on_hand": 4, "version": version})
+    short = await manager.put(path, json={"on_hand": 4, "sold": 0, "version": version})
     assert (short.status_code, short.json()["code"]) == (409, "out_of_stock")
-    enough = await manager.put(path, json={"on_hand": 5, "version": version})
+    enough = await manager.put(path, json={"on_hand": 5, "sold": 0, "version": version})
     assert {"on_hand": 5, "reserved": 5, "available": 0, "received": 5}.items() <= enough.json().items()
     assert (await buyer.try_order(1)).json()["code"] == "out_of_stock"
+    assert await audit(db) == []
+
+
+async def test_what_is_sold_while_somebody_counts_stays_sold(shop: Shop, db: Database) -> None:
+    buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
+    path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
+    counted = (await manager.get(path)).json()
+    await buyer.pay(await buyer.order(3))
+    delivery = counted["on_hand"] + 10
+    body = {name: counted[name] for name in ("sold", "own_list_fen", "version")} | {"on_hand": delivery}
+    after = (await manager.put(path, json=body)).json()
+    assert (after["on_hand"], after["sold"], after["received"]) == (delivery - 3, 3, delivery)
     assert await audit(db) == []
 
 
