@@ -8,7 +8,7 @@ except for the address a parcel goes to. Nobody publishes names: facts carry ids
 
 from app.customers.addresses import address_snapshot
 from app.customers.errors import AddressesFull
-from app.customers.people import hold, masked_names, nickname, openid_of, recognise, require
+from app.customers.people import hold, masked_names, nickname, openid_of, recognise
 from app.customers.rules import mask
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "nickname",
     "openid_of",
     "recognise",
-    "require",
 ]

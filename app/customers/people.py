@@ -69,12 +69,6 @@ async def _claim(session: AsyncSession, kind: str, appid: str, value: str, custo
     return owner
 
 
-async def require(session: AsyncSession, customer_id: UUID) -> None:
-    """Raises NotFound unless there is such a customer."""
-    if not await db.fetchval(session, "SELECT true FROM customers_customer WHERE id = $1", customer_id):
-        raise NotFound
-
-
 async def hold(session: AsyncSession, customer_id: UUID) -> None:
     """Lock the customer's row, so that what one customer does at once is done one after the other. Raises NotFound."""
     if not await db.fetchval(

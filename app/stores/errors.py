@@ -4,9 +4,11 @@
   + LoginFailed             unknown login, wrong password, or somebody who left: not said which
 * Forbidden 403
   + RoleNotGrantable        the role is not one that this caller may give, change or take away
+  + AccountLinkNotGrantable only headquarters says which customer account is a staff member's own
 * Conflict 409
   + OrganisationCodeTaken   a unit or store has this code
   + LoginTaken              somebody has this login
+  + AccountLinked           somebody who works here has this customer account
 * Unprocessable 422
   + PostMismatch            the role and the unit do not go together
   + PeriodUnreadable        not a day, week or month
@@ -30,6 +32,13 @@ class RoleNotGrantable(Forbidden):
     zh = "您的角色无权对 {role} 进行此操作。"
 
 
+class AccountLinkNotGrantable(Forbidden):
+    """Sales by an account's links are credited to whoever is linked to it, so only headquarters links one."""
+
+    en = "Only headquarters may set or change a staff member's customer account."
+    zh = "仅总部可设置或更改员工关联的顾客账号。"
+
+
 class OrganisationCodeTaken(Conflict):
     """Codes name units and stores for ever, each only once."""
 
@@ -42,6 +51,13 @@ class LoginTaken(Conflict):
 
     en = "This login is taken."
     zh = "该账号已被使用。"
+
+
+class AccountLinked(Conflict):
+    """A customer account belongs to at most one person who works here."""
+
+    en = "This customer account belongs to somebody else who works here."
+    zh = "该顾客账号已关联其他在职员工。"
 
 
 class PostMismatch(Unprocessable):

@@ -64,6 +64,7 @@ class Staff(Table, table=True):
         CheckConstraint("role IN ('guide', 'manager', 'region', 'hq')", name="role"),
         CheckConstraint("(role IN ('guide', 'manager')) = (store_id IS NOT NULL)", name="posted_to_store"),
         CheckConstraint("(role IN ('region', 'hq')) = (unit_id IS NOT NULL)", name="posted_to_unit"),
+        Index("stores_staff_customer_key", "customer_id", unique=True, postgresql_where=sql("status = 'active'")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -74,7 +75,7 @@ class Staff(Table, table=True):
     store_id: UUID | None = Field(None, foreign_key="stores_store.id", index=True)
     scope_path: str = text(index=True)
     name: str = text()
-    customer_id: UUID | None = Field(None, foreign_key="customers_customer.id", index=True)
+    customer_id: UUID | None = Field(None, foreign_key="customers_customer.id")
     status: str = text()
     version: int = 1
     made_at: datetime = made_at()

@@ -12,6 +12,8 @@ from app.core.http.pages import CursorInvalid
 from app.core.ids import StaffId, StoreId, UnitId
 from app.stores import flows, organisation, performance, splits, staff
 from app.stores.errors import (
+    AccountLinked,
+    AccountLinkNotGrantable,
     LoginFailed,
     LoginTaken,
     NearUnreadable,
@@ -178,7 +180,15 @@ async def list_staff(actor: Manager, session: Tx, paging: PageQuery) -> Page[Sta
     summary="Add somebody",
     status_code=201,
     responses=problems(
-        Unauthenticated, Forbidden, RoleNotGrantable, NotFound, LoginTaken, PostMismatch, ValidationFailed
+        Unauthenticated,
+        Forbidden,
+        RoleNotGrantable,
+        AccountLinkNotGrantable,
+        NotFound,
+        LoginTaken,
+        AccountLinked,
+        PostMismatch,
+        ValidationFailed,
     ),
 )
 async def add_staff(actor: Manager, body: StaffCreate, database: Db) -> StaffView:
@@ -201,7 +211,15 @@ async def get_staff(actor: Manager, staff_id: StaffId, session: Tx) -> StaffView
     "/admin/stores/staff/{staff_id}",
     summary="Change, move or dismiss somebody",
     responses=problems(
-        Unauthenticated, Forbidden, RoleNotGrantable, NotFound, VersionConflict, PostMismatch, ValidationFailed
+        Unauthenticated,
+        Forbidden,
+        RoleNotGrantable,
+        AccountLinkNotGrantable,
+        NotFound,
+        VersionConflict,
+        AccountLinked,
+        PostMismatch,
+        ValidationFailed,
     ),
 )
 async def change_staff(actor: Manager, staff_id: StaffId, body: StaffPut, database: Db) -> StaffView:

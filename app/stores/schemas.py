@@ -162,7 +162,8 @@ class Post(Body):
 
 
 class StaffCreate(Post):
-    """Somebody new. `customer` is the own customer account, so that own purchases are recognised."""
+    """Somebody new. `customer` is the own customer account, by whose links sales are credited and whose own purchases
+    are recognised; only headquarters gives it."""
 
     login: Login = Field(examples=["li.lei"])
     password: Password
@@ -179,7 +180,8 @@ class HeadquartersCreate(Body):
 
 
 class StaffPut(Post):
-    """The whole of it again. `status: left` ends all logins at once; a new `password` does too."""
+    """The whole of it again. `status: left` ends all logins at once; a new `password` does too. Only headquarters changes
+    `customer`; others send it as it is."""
 
     name: Name = Field(examples=["李雷"])
     customer: CustomerId | None = None

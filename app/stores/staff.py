@@ -13,7 +13,7 @@ from app.core.errors import NotFound, VersionConflict
 from app.core.http import Page
 from app.core.http.pages import Paging
 from app.core.ids import new_id
-from app.stores.errors import LoginTaken, PostMismatch, RoleNotGrantable
+from app.stores.errors import AccountLinked, AccountLinkNotGrantable, LoginTaken, PostMismatch, RoleNotGrantable
 from app.stores.organisation import HEADQUARTERS_CODE, HEADQUARTERS_PATH, reachable_store
 from app.stores.rules import may_grant, promotes
 from app.stores.schemas import HeadquartersCreate, Post, StaffCreate, StaffPut, StaffStatus, StaffView
@@ -104,10 +104,14 @@ async def _scope_of(session: AsyncSession, actor: Actor, post: Post) -> str:
 
 
 async def add(session: AsyncSession, actor: Actor, body: StaffCreate, *, password_hash: str) -> StaffView:
-    """Somebody new, who can log in at once. Raises RoleNotGrantable, NotFound, PostMismatch, LoginTaken."""
+    """Somebody new, who can log in at once.
+
+    Raises RoleNotGrantable, NotFound, PostMismatch, LoginTaken, AccountLinkNotGrantable, AccountLinked.
+    """
     scope_path = await _scope_of(session, actor, body)
     if body.customer is not None:
-        await customers.require(session, body.customer)
+        _require_may_link(actor)
+        await _hold_account(session, body.customer)
     row = await db.fetchrow(
         session,
         f"""INSERT INTO stores_staff
@@ -136,7 +140,8 @@ async def change(
 ) -> StaffView:
     """Replace what may change; logins, reach and credit follow in the same transaction.
 
-    Raises NotFound, VersionConflict, RoleNotGrantable (also for dismissing oneself), PostMismatch.
+    Raises NotFound, VersionConflict, RoleNotGrantable (also for dismissing oneself), PostMismatch,
+    AccountLinkNotGrantable, AccountLinked.
     """
     row = await db.fetchrow(
         session,
@@ -154,8 +159,11 @@ async def change(
     if before.version != body.version:
         raise VersionConflict(version=before.version)
     scope_path = await _scope_of(session, actor, body)
-    if body.customer is not None and body.customer != before.customer:
-        await customers.require(session, body.customer)
+    links = body.customer != before.customer
+    if links:
+        _require_may_link(actor)
+    if body.customer is not None and (links or body.status is StaffStatus.ACTIVE):
+        await _hold_account(session, body.customer, unless=staff_id)
     changed = await db.fetchrow(
         session,
         f"""UPDATE stores_staff
@@ -177,6 +185,24 @@ async def change(
     await _move_credit(session, before, after)
     await _move_logins(session, before, after, new_password=password_hash is not None)
     return after
+
+
+def _require_may_link(actor: Actor) -> None:
+    """Whoever is linked to an account earns by its links, and its owner's own commission gives way to him."""
+    if actor.role is not Role.HQ:
+        raise AccountLinkNotGrantable
+
+
+async def _hold_account(session: AsyncSession, customer_id: UUID, unless: UUID | None = None) -> None:
+    """Lock the customer, who becomes this one active person's account. Raises NotFound, AccountLinked."""
+    await customers.hold(session, customer_id)
+    if await db.fetchval(
+        session,
+        "SELECT true FROM stores_staff WHERE customer_id = $1 AND status = 'active' AND id IS DISTINCT FROM $2",
+        customer_id,
+        unless,
+    ):
+        raise AccountLinked
 
 
 def _promotes(person: StaffView) -> bool:

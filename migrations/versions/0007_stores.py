@@ -111,7 +111,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("stores_staff_pkey")),
         sa.UniqueConstraint("login", name=op.f("stores_staff_login_key")),
     )
-    op.create_index(op.f("stores_staff_customer_id_idx"), "stores_staff", ["customer_id"], unique=False)
+    op.create_index(
+        "stores_staff_customer_key",
+        "stores_staff",
+        ["customer_id"],
+        unique=True,
+        postgresql_where=sa.text("status = 'active'"),
+    )
     op.create_index(op.f("stores_staff_scope_path_idx"), "stores_staff", ["scope_path"], unique=False)
     op.create_index(op.f("stores_staff_store_id_idx"), "stores_staff", ["store_id"], unique=False)
     op.create_table(

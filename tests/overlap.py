@@ -1,0 +1,28 @@
+"""Two at once for sure: one transaction is held open until the other act waits for it."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+from app.core import db as sql
+from app.core.db import AsyncSession
+
+T = TypeVar("T")
+
+
+def beside(act: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Begin an act that opens transactions of its own, while the test holds one open."""
+    return asyncio.create_task(act, context=Context())
+
+
+async def waits(session: AsyncSession, rival: asyncio.Task[Any]) -> bool:
+    """Return True once the rival waits for what this transaction has locked, False if it ended without waiting."""
+    while not rival.done():
+        if await sql.fetchval(
+            session,
+            """SELECT EXISTS (SELECT 1 FROM pg_locks
+                              WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))""",
+        ):
+            return True
+    return False
