@@ -1,9 +1,9 @@
-"""Logins and phone numbers: what asks WeChat in the middle."""
+"""Logins and phone numbers: what asks WeChat in the middle, and what must commit before it refuses."""
 
 from uuid import UUID
 
 from app.core import auth
-from app.core.auth import Kind
+from app.core.auth import Kind, RefreshReused
 from app.core.db import Database
 from app.core.settings import Settings
 from app.customers import people
@@ -32,12 +32,18 @@ async def log_in(database: Database, settings: Settings, mini_program: MiniProgr
 
 
 async def refresh(database: Database, settings: Settings, refresh_token: str) -> SessionView:
-    """A new pair for a refresh token, which is spent by it. Raises Unauthenticated, RefreshReused."""
-    actor, pair = await auth.refresh(database, settings, refresh_token)
-    customer = None
-    if actor.kind is Kind.CUSTOMER:
-        async with database.transaction() as session:
-            customer = await people.view(session, settings, actor.id)
+    """A new pair for a refresh token, which is spent by it. Raises Unauthenticated, RefreshReused.
+
+    In one transaction: a token whose reply could not be made is not spent.
+    """
+    async with database.transaction() as session:
+        refreshed = await auth.refresh(session, settings, refresh_token)
+        customer = None
+        if refreshed is not None and refreshed[0].kind is Kind.CUSTOMER:
+            customer = await people.view(session, settings, refreshed[0].id)
+    if refreshed is None:
+        raise RefreshReused
+    _, pair = refreshed
     return SessionView(
         access_token=pair.access_token,
         refresh_token=pair.refresh_token,

@@ -11,7 +11,7 @@ import asyncpg
 from app.core import db
 from app.core.auth import tokens
 from app.core.auth.actors import Actor, Kind, Role
-from app.core.db import AsyncSession, Database
+from app.core.db import AsyncSession
 from app.core.errors import Unauthenticated
 from app.core.ids import new_id
 from app.core.settings import Settings
@@ -72,29 +72,29 @@ async def _issue(session: AsyncSession, settings: Settings, actor: Actor) -> Tok
     return TokenPair(tokens.sign(settings, actor), refresh_token, settings.access_ttl_s)
 
 
-async def refresh(database: Database, settings: Settings, token: str) -> tuple[Actor, TokenPair]:
-    """Exchange a refresh token for a new pair.
+async def refresh(session: AsyncSession, settings: Settings, token: str) -> tuple[Actor, TokenPair] | None:
+    """Exchange a refresh token for a new pair. Raises Unauthenticated for an unknown or spent one.
 
-    Raises Unauthenticated for an unknown or spent one, and RefreshReused, after ending the family, for a used one.
+    For a used one the family ends and the answer is None: the edge commits that, then raises RefreshReused.
     """
-    async with database.transaction() as session:
-        row = await db.fetchrow(
-            session,
-            """UPDATE auth_refresh r SET used_at = clock_timestamp() FROM auth_family f
-               WHERE r.token_hash = $1 AND r.used_at IS NULL AND r.expires_at > clock_timestamp()
-                 AND f.id = r.family_id AND f.revoked_at IS NULL
-               RETURNING f.id, f.kind, f.subject_id, f.role, f.scope_path""",
-            _hash(token),
-        )
-        if row is not None:
-            actor = _actor(row)
-            return actor, await _issue(session, settings, actor)
-        reused = await db.fetchval(
-            session, "SELECT family_id FROM auth_refresh WHERE token_hash = $1 AND used_at IS NOT NULL", _hash(token)
-        )
-        if reused is not None:
-            await revoke_family(session, reused)
-    raise RefreshReused if reused is not None else Unauthenticated
+    row = await db.fetchrow(
+        session,
+        """UPDATE auth_refresh r SET used_at = clock_timestamp() FROM auth_family f
+           WHERE r.token_hash = $1 AND r.used_at IS NULL AND r.expires_at > clock_timestamp()
+             AND f.id = r.family_id AND f.revoked_at IS NULL
+           RETURNING f.id, f.kind, f.subject_id, f.role, f.scope_path""",
+        _hash(token),
+    )
+    if row is not None:
+        actor = _actor(row)
+        return actor, await _issue(session, settings, actor)
+    reused = await db.fetchval(
+        session, "SELECT family_id FROM auth_refresh WHERE token_hash = $1 AND used_at IS NOT NULL", _hash(token)
+    )
+    if reused is None:
+        raise Unauthenticated
+    await revoke_family(session, reused)
+    return None
 
 
 def _actor(row: asyncpg.Record) -> Actor:

@@ -2,10 +2,15 @@
 
 import asyncio
 
+import asyncpg
 import httpx
+import pytest
 
 from app import customers
-from app.core.db import Database, fetchval
+from app.core.db import Database, execute, fetchval
+from app.core.settings import Settings
+from app.customers import flows
+from tests.overlap import beside
 from tests.rooms.customers.logins import a_code, bearer, log_in
 
 
@@ -61,6 +66,21 @@ async def test_using_an_old_refresh_token_again_ends_the_whole_login(
     assert (stolen.status_code, stolen.json()["code"]) == (401, "refresh_reused")
     ended = await api.post("/v1/session/refresh", json={"refresh_token": rotated.json()["refresh_token"]})
     assert (ended.status_code, ended.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_a_refresh_that_the_database_cannot_answer_spends_nothing(
+    api: httpx.AsyncClient, simulator: httpx.AsyncClient, db: Database, settings: Settings
+) -> None:
+    session = await log_in(api, simulator)
+    impatient = Database(settings.model_copy(update={"lock_timeout_ms": 50}), connections=1)
+    async with db.transaction() as held:
+        await execute(held, "LOCK TABLE customers_customer IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await beside(flows.refresh(impatient, settings, session["refresh_token"]))
+    await impatient.close()
+    again = await api.post("/v1/session/refresh", json={"refresh_token": session["refresh_token"]})
+    assert again.status_code == 200
+    assert again.json()["customer"]["id"] == session["customer"]["id"]
 
 
 async def test_logging_out_ends_the_refresh_token(api: httpx.AsyncClient, simulator: httpx.AsyncClient) -> None:
