@@ -7,7 +7,6 @@ from app import attribution, distribution, mall, stores
 from app.attribution import LineExplanation
 from app.core.auth import Actor
 from app.core.db import AsyncSession
-from app.core.errors import NotFound
 from app.distribution import EarnedCommission
 from app.insight.schemas import (
     CommissionEarned,
@@ -23,9 +22,7 @@ from app.stores import PerformanceEntry, SplitRole
 
 async def attribution_of(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderAttribution:
     """Who is credited for an order within scope, why, and what each earned so far. Raises NotFound."""
-    head = await mall.order_head(session, order_id)
-    if not actor.reaches(head.scope_path):
-        raise NotFound
+    head = await mall.order_head_in_scope(session, actor, order_id)
     lines = await attribution.explain(session, order_id)
     commissions = await distribution.earned_on(session, order_id)
     entries = await stores.performance_of(session, order_id)

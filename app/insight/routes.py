@@ -20,5 +20,6 @@ routers = [router]
 )
 async def order_attribution(actor: CurrentStaff, order_id: OrderId, session: Tx) -> OrderAttribution:
     """Line by line: distributor, guide, store and room, the reason why each won, and what each earned so far. The answer
-    to a dispute about a binding: the decision was made at checkout and has not changed since."""
+    to a dispute about a binding: the decision was made at checkout and has not changed since. Whoever may read the order
+    may read this: managers and above within their path, a guide what he is credited for, wherever it was sold."""
     return await orders.attribution_of(session, actor, order_id)

@@ -10,7 +10,7 @@ from app.mall.catalog.places import BRAND_BOOK, open_place, update_place
 from app.mall.catalog.products import product_cards
 from app.mall.catalog.schemas import ProductCard
 from app.mall.events import OrderClosed, OrderPaid, PaidLine, RefundAgreed, RefundedLine, RefundPaid
-from app.mall.orders.reading import order_head
+from app.mall.orders.reading import order_head_in_scope
 from app.mall.orders.schemas import OrderHead
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "RefundPaid",
     "RefundedLine",
     "open_place",
-    "order_head",
+    "order_head_in_scope",
     "product_cards",
     "update_place",
 ]

@@ -90,12 +90,14 @@ async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) ->
     return (await _views(session, [row]))[0]
 
 
-async def order_head(session: AsyncSession, order_id: UUID) -> OrderHead:
-    """An order's outline for rooms above, which check the scope themselves. Raises NotFound."""
+async def order_head_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderHead:
+    """The outline of an order within a staff member's scope, for rooms above. Raises NotFound."""
+    condition, reach = _scope(actor)
     row = await db.fetchrow(
         session,
-        """SELECT id, number, status, scope_path, placed_at, goods_fen, paid_fen, refunded_fen
-           FROM mall_order WHERE id = $1""",
+        f"""SELECT o.id, o.number, o.status, o.placed_at, o.goods_fen, o.paid_fen, o.refunded_fen
+            FROM mall_order o WHERE {condition} AND o.id = $2""",  # noqa: S608  constants only
+        reach,
         order_id,
     )
     if row is None:

@@ -209,7 +209,6 @@ class OrderHead(View):
     id: OrderId
     number: str
     status: OrderStatus
-    scope_path: str
     placed_at: At
     goods_fen: int
     paid_fen: int

@@ -130,3 +130,32 @@ async def test_an_order_outside_scope_is_not_found(api: httpx.AsyncClient, chain
     assert (await api.get(where, headers=dict(buyer.headers))).status_code == 403
     unknown = "/v1/admin/insight/orders/ord_01h455vb4pex5vsknk084sn02q/attribution"
     assert (await api.get(unknown, headers=chain.hq.headers)).status_code == 404
+
+
+async def test_whoever_reads_the_order_reads_why(
+    api: httpx.AsyncClient, db: Database, chain: Chain, store: Shop
+) -> None:
+    account, buyer = await store.customer("小南"), await store.customer()
+    southern = {"role": "guide", "store": chain.stores["s002"]["id"], "name": "小南", "customer": account.id}
+    linked = await api.put(
+        f"/v1/admin/stores/staff/{chain.people['guide.south'].id}",
+        json=southern | {"status": "active", "version": 1},
+        headers=chain.hq.headers,
+    )
+    assert linked.status_code == 200, linked.text
+    await comes_by_a_link_of(dict(account.headers), buyer, wire("prd", store.product_id), api)
+    order = (await buyer.order())["orders"][0]
+    assert order["attribution"]["guide"] == chain.people["guide.south"].id, "sold in the north by a southern guide"
+    for who, status in (
+        ("guide.south", 200),
+        ("guide.north", 404),
+        ("manager.north", 200),
+        ("manager.south", 404),
+        ("region.north", 200),
+        ("region.south", 404),
+    ):
+        headers = chain.people[who].headers
+        assert (await api.get(f"/v1/admin/mall/orders/{order['id']}", headers=headers)).status_code == status, who
+        why = await api.get(f"/v1/admin/insight/orders/{order['id']}/attribution", headers=headers)
+        assert why.status_code == status, who
+    assert await audit(db) == []
