@@ -73,8 +73,9 @@ async def list_applications(
 async def decide(session: AsyncSession, staff_id: UUID, application_id: UUID, body: DecisionCreate) -> ApplicationView:
     """Approve or refuse, once. Approving makes the distributor, who can be credited from now on.
 
-    Raises NotFound, ApplicationDecided.
+    Raises NotFound, ApplicationDecided, AlreadyDistributor.
     """
+    await customers.hold(session, (await _application(session, application_id)).customer)
     row = await db.fetchrow(
         session,
         """UPDATE distribution_application
@@ -93,17 +94,18 @@ async def decide(session: AsyncSession, staff_id: UUID, application_id: UUID, bo
 
 
 async def _join(session: AsyncSession, application: asyncpg.Record) -> None:
-    """Make the distributor. An inviter who was suspended meanwhile is nobody's upline."""
+    """Make the distributor, once. An inviter who was suspended meanwhile is nobody's upline."""
     distributor = await db.fetchrow(
         session,
         """INSERT INTO distribution_distributor (id, customer_id, upline_id, status)
            VALUES ($1, $2, (SELECT id FROM distribution_distributor WHERE id = $3 AND status = 'active'), 'active')
-           RETURNING id, customer_id, upline_id""",
+           ON CONFLICT (customer_id) DO NOTHING RETURNING id, customer_id, upline_id""",
         new_id(),
         application["customer_id"],
         application["inviter_id"],
     )
-    assert distributor is not None
+    if distributor is None:
+        raise AlreadyDistributor
     await attribution.register_promoter(
         session,
         promoter_id=distributor["id"],

@@ -99,7 +99,7 @@ async def list_applications(
 @router.post(
     "/admin/distribution/applications/{application_id}/decision",
     summary="Approve or refuse",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationDecided, ValidationFailed),
+    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationDecided, AlreadyDistributor, ValidationFailed),
 )
 async def decide(
     actor: Headquarters, application_id: ApplicationId, body: DecisionCreate, session: Tx

@@ -9,6 +9,9 @@ import pytest
 from app import distribution
 from app.core.db import Database, execute, fetch
 from app.core.ids import new_id, parse
+from app.distribution import distributors
+from app.distribution.schemas import DecisionCreate
+from tests.overlap import beside, waits
 from tests.rooms.customers import logins
 from tests.rooms.distribution.sellers import APPLICATIONS, DECIDE, a_seller, apply, decide
 from tests.rooms.stores.chain import build, first_headquarters
@@ -64,6 +67,21 @@ async def test_two_decisions_at_once_make_one_distributor(
     application = await apply(api, logins.bearer(await logins.log_in(api, simulator)))
     replies = await asyncio.gather(*(decide(api, hq, application["id"], approve=True) for _ in range(6)))
     assert sorted(reply.status_code for reply in replies) == [200, 409, 409, 409, 409, 409]
+
+
+async def test_who_applies_while_being_approved_is_a_distributor_already(
+    api: httpx.AsyncClient, simulator: httpx.AsyncClient, db: Database
+) -> None:
+    hq = await first_headquarters(api, db)
+    headers = logins.bearer(await logins.log_in(api, simulator))
+    application = await apply(api, headers)
+    async with db.transaction() as session:
+        await distributors.decide(session, hq.key, parse("apl", application["id"]), DecisionCreate(approve=True))
+        again = beside(api.post(APPLICATIONS, json={}, headers=headers))
+        assert await waits(session, again)
+    refused = await again
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_distributor")
+    assert (await api.get(f"{DECIDE}?status=applied", headers=hq.headers)).json()["items"] == []
 
 
 async def test_an_unknown_inviter_or_application_is_not_found(
