@@ -83,6 +83,20 @@ async def staff_names(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
     return {row["id"]: row["name"] for row in rows}
 
 
+async def _as_now(session: AsyncSession, actor: Actor, *others: UUID) -> Actor:
+    """The caller as the login stands now, which nobody can end or move before this transaction ends.
+
+    A password is hashed between the request's check and this. The caller's row is locked with the others' in the order
+    of their ids, so that two who dismiss each other do not wait in a ring. Raises Unauthenticated.
+    """
+    await db.execute(
+        session,
+        "SELECT FROM stores_staff WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        [actor.id, *others],
+    )
+    return await auth.current(session, actor.family)
+
+
 async def _scope_of(session: AsyncSession, actor: Actor, post: Post) -> str:
     """The path that the post reaches. Raises RoleNotGrantable, NotFound outside the actor's scope, PostMismatch."""
     if not may_grant(actor.role, post.role):
@@ -106,8 +120,9 @@ async def _scope_of(session: AsyncSession, actor: Actor, post: Post) -> str:
 async def add(session: AsyncSession, actor: Actor, body: StaffCreate, *, password_hash: str) -> StaffView:
     """Somebody new, who can log in at once.
 
-    Raises RoleNotGrantable, NotFound, PostMismatch, LoginTaken, AccountLinkNotGrantable, AccountLinked.
+    Raises Unauthenticated, RoleNotGrantable, NotFound, PostMismatch, LoginTaken, AccountLinkNotGrantable, AccountLinked.
     """
+    actor = await _as_now(session, actor)
     scope_path = await _scope_of(session, actor, body)
     if body.customer is not None:
         _require_may_link(actor)
@@ -140,19 +155,11 @@ async def change(
 ) -> StaffView:
     """Replace what may change; logins, reach and credit follow in the same transaction.
 
-    Raises NotFound, VersionConflict, RoleNotGrantable (also for dismissing oneself), PostMismatch,
+    Raises Unauthenticated, NotFound, VersionConflict, RoleNotGrantable (also for dismissing oneself), PostMismatch,
     AccountLinkNotGrantable, AccountLinked.
     """
-    row = await db.fetchrow(
-        session,
-        f"""SELECT {_STAFF} FROM stores_staff
-            WHERE id = $1 AND starts_with(scope_path, $2) FOR UPDATE""",  # noqa: S608  a constant
-        staff_id,
-        actor.scope_path,
-    )
-    if row is None:
-        raise NotFound
-    before = StaffView(**dict(row))
+    actor = await _as_now(session, actor, staff_id)
+    before = await get(session, actor, staff_id)
     dismisses_self = staff_id == actor.id and (body.status is StaffStatus.LEFT or body.role is not before.role)
     if dismisses_self or not may_grant(actor.role, before.role):
         raise RoleNotGrantable(role=before.role.value)

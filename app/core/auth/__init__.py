@@ -4,6 +4,7 @@ from app.core.auth.actors import Actor, Kind, Role
 from app.core.auth.families import (
     RefreshReused,
     TokenPair,
+    current,
     move_scope,
     open_family,
     refresh,
@@ -33,6 +34,7 @@ __all__ = [
     "RefreshReused",
     "Role",
     "TokenPair",
+    "current",
     "customers",
     "headquarters",
     "managers",

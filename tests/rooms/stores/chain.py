@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from app import stores
 from app.attribution import LineCredit, Reason
-from app.core.db import Database
+from app.core import auth
+from app.core.auth import Actor
+from app.core.db import Database, fetchval
 from app.core.events import Fact, publish_many
 from app.core.ids import new_id, parse
 from app.mall import OrderPaid, PaidLine, RefundAgreed, RefundedLine
@@ -47,6 +49,13 @@ async def first_headquarters(api: httpx.AsyncClient, db: Database, login: str = 
     body = stores.HeadquartersCreate(login=login, password=SecretStr(PASSWORD), name="总经理")
     await stores.create_headquarters(db, body)
     return await log_in(api, login)
+
+
+async def actor_of(db: Database, person: Person) -> Actor:
+    """Somebody as the verbs see him."""
+    async with db.transaction() as session:
+        family = await fetchval(session, "SELECT id FROM auth_family WHERE subject_id = $1", person.key)
+        return await auth.current(session, family)
 
 
 async def made(reply: httpx.Response) -> dict[str, Any]:

@@ -2,19 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 
-from app.core.auth import Actor, Kind, Role
 from app.core.db import Database
 from app.core.ids import new_id
 from app.stores import staff
 from app.stores.schemas import StaffCreate
 from tests.overlap import beside, waits
 from tests.rooms.customers import logins
-from tests.rooms.stores.chain import Chain, build, somebody
+from tests.rooms.stores.chain import Chain, actor_of, build, somebody
 
 STAFF = "/v1/admin/stores/staff"
 Account = Callable[[], Awaitable[str]]
@@ -88,7 +86,7 @@ async def test_two_who_are_given_one_account_at_once(
 ) -> None:
     own = await account()
     store = chain.stores["s001"]["id"]
-    headquarters = Actor(Kind.STAFF, chain.hq.key, UUID(int=0), Role.HQ, "/hq/")
+    headquarters = await actor_of(db, chain.hq)
     one = StaffCreate.model_validate(somebody("guide", "one.self", store=store, customer=own))
     other = somebody("guide", "other.self", store=store, customer=own)
     async with db.transaction() as session:

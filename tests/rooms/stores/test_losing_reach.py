@@ -1,0 +1,67 @@
+"""What staff may still write while their own login ends or moves."""
+
+import httpx
+import pytest
+
+from app.core.db import Database
+from app.stores import staff
+from app.stores.schemas import StaffPut
+from tests.overlap import beside, waits
+from tests.rooms.stores.chain import Chain, actor_of, build, log_in, somebody
+
+STAFF = "/v1/admin/stores/staff"
+
+
+@pytest.fixture
+async def chain(api: httpx.AsyncClient, db: Database) -> Chain:
+    return await build(api, db)
+
+
+def a_post(role: str, *, status: str = "active", **where: str) -> dict[str, object]:
+    return {"role": role, "name": "x", "status": status, "version": 1} | where
+
+
+async def test_a_manager_dismissed_meanwhile_adds_nobody(chain: Chain, api: httpx.AsyncClient, db: Database) -> None:
+    manager, store = chain.people["manager.north"], chain.stores["s001"]["id"]
+    headquarters = await actor_of(db, chain.hq)
+    leaving = StaffPut.model_validate(a_post("manager", store=store, status="left"))
+    back_door = somebody("guide", "back.door", store=store)
+    async with db.transaction() as session:
+        await staff.change(session, headquarters, manager.key, leaving, password_hash=None)
+        rival = beside(api.post(STAFF, json=back_door, headers=manager.headers))
+        assert await waits(session, rival)
+    refused = await rival
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+    login = await api.post("/v1/admin/session", json={"login": "back.door", "password": back_door["password"]})
+    assert login.status_code == 401
+
+
+async def test_a_manager_moved_meanwhile_changes_nobody_he_left(
+    chain: Chain, api: httpx.AsyncClient, db: Database
+) -> None:
+    manager, guide = chain.people["manager.north"], chain.people["guide.north"]
+    headquarters = await actor_of(db, chain.hq)
+    moving = StaffPut.model_validate(a_post("manager", store=chain.stores["s002"]["id"]))
+    renamed = a_post("guide", store=chain.stores["s001"]["id"])
+    async with db.transaction() as session:
+        await staff.change(session, headquarters, manager.key, moving, password_hash=None)
+        rival = beside(api.put(f"{STAFF}/{guide.id}", json=renamed, headers=manager.headers))
+        assert await waits(session, rival)
+    assert (await rival).json()["code"] == "not_found"
+
+
+async def test_of_two_who_dismiss_each_other_the_second_is_gone(
+    chain: Chain, api: httpx.AsyncClient, db: Database
+) -> None:
+    unit = chain.units["north"]["id"]
+    made = await api.post(STAFF, json=somebody("region", "second.head", unit=unit), headers=chain.hq.headers)
+    assert made.status_code == 201
+    first, second = chain.people["region.north"], await log_in(api, "second.head")
+    leaving = a_post("region", unit=unit, status="left")
+    dismissing = await actor_of(db, first)
+    async with db.transaction() as session:
+        await staff.change(session, dismissing, second.key, StaffPut.model_validate(leaving), password_hash=None)
+        rival = beside(api.put(f"{STAFF}/{first.id}", json=leaving, headers=second.headers))
+        assert await waits(session, rival)
+    refused = await rival
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
