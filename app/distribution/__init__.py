@@ -4,7 +4,7 @@ A customer applies, headquarters decides; an approved distributor is a promoter 
 a line's goods paid at the rate of the terms that were valid when the order was placed; at most two levels of a line earn
 (the credited distributor and his frozen upline), by the database's own constraint, and nobody earns from recruiting.
 A consumer of the mall's facts holds commissions and takes them back with refunds, cumulatively, with the same money in
-the ledger, so any series of part refunds ends exact.
+the ledger, so any series of part refunds ends exact. It also counts what each link sold, whatever that earned.
 """
 
 from app.distribution.commissions import EarnedCommission, earned_on

@@ -61,13 +61,13 @@ class _New:
 _INSERT = """
 INSERT INTO distribution_commission
     (id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, status, releases_at, terms_id,
-     touchpoint_id, placed_at, paid_at)
+     placed_at, paid_at)
 SELECT id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, 'held', releases_at, terms_id,
-       touchpoint_id, placed_at, paid_at
+       placed_at, paid_at
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::text[], $7::bigint[], $8::int[],
-            $9::bigint[], $10::timestamptz[], $11::uuid[], $12::uuid[], $13::timestamptz[], $14::timestamptz[])
+            $9::bigint[], $10::timestamptz[], $11::uuid[], $12::timestamptz[], $13::timestamptz[])
     AS x(id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, releases_at, terms_id,
-         touchpoint_id, placed_at, paid_at)
+         placed_at, paid_at)
 """
 
 
@@ -95,7 +95,6 @@ async def _hold(session: AsyncSession, orders: Sequence[OrderPaid], versions: Se
             made.earning.amount_fen,
             made.releases_at,
             made.terms.id,
-            made.line.credit.touchpoint_id,
             made.order.placed_at,
             made.order.paid_at,
         )

@@ -1,4 +1,5 @@
-"""Tables of distribution. Terms and claw-backs are append-only by trigger; a third payee of a line is impossible."""
+"""Tables of distribution. Terms, claw-backs and sales of links are append-only by trigger; a third payee of a line is
+impossible."""
 
 from datetime import datetime
 from uuid import UUID
@@ -87,7 +88,6 @@ class Commission(Table, table=True):
         CheckConstraint("(status = 'reversed') = (clawed_fen = amount_fen)", name="reversed"),
         Index("distribution_commission_distributor_idx", "distributor_id", "paid_at"),
         Index("distribution_commission_due_idx", "releases_at", postgresql_where=sql("status = 'held'")),
-        Index("distribution_commission_touchpoint_idx", "touchpoint_id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -104,10 +104,22 @@ class Commission(Table, table=True):
     status: str = text()
     releases_at: datetime = moment()
     terms_id: UUID | None = Field(None, foreign_key="distribution_terms.id")
-    touchpoint_id: UUID | None = None
     placed_at: datetime = moment()
     paid_at: datetime = moment()
     made_at: datetime = made_at()
+
+
+class LinkSale(Table, table=True):
+    """A paid line that a distributor won by one of his links, whatever it earned him."""
+
+    __tablename__ = "distribution_link_sale"
+    __table_args__ = (CheckConstraint("goods_paid_fen >= 0", name="goods_paid"),)
+
+    line_id: UUID = Field(primary_key=True)
+    order_id: UUID
+    distributor_id: UUID = Field(foreign_key="distribution_distributor.id")
+    touchpoint_id: UUID = Field(index=True)
+    goods_paid_fen: int = fen()
 
 
 class Clawback(Table, table=True):

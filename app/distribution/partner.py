@@ -12,7 +12,7 @@ from app.core.db import AsyncSession
 from app.core.errors import NotFound
 from app.core.http import Page
 from app.core.http.pages import Paging
-from app.distribution import terms
+from app.distribution import links, terms
 from app.distribution.schemas import (
     ClawbackView,
     CommissionCredit,
@@ -158,28 +158,19 @@ async def explain(session: AsyncSession, distributor_id: UUID, commission_id: UU
 async def list_shares(session: AsyncSession, distributor_id: UUID, paging: Paging) -> Page[ShareView]:
     """Own links, newest first, with what was ordered through each."""
     stats = await attribution.shares_of(session, distributor_id, after=paging.after_id("tpt"), limit=paging.limit + 1)
-    sold = {
-        row["touchpoint_id"]: row
-        for row in await db.fetch(
-            session,
-            """SELECT touchpoint_id, count(DISTINCT order_id) AS orders, sum(base_fen)::bigint AS paid_fen
-               FROM distribution_commission
-               WHERE distributor_id = $1 AND level = 1 AND touchpoint_id = ANY($2) GROUP BY touchpoint_id""",
-            distributor_id,
-            [stat.id for stat in stats],
-        )
-    }
-    views = [
-        ShareView(
-            id=stat.id,
-            product=stat.product_id,
-            room=stat.room_id,
-            visits=stat.visits,
-            new_visitors=stat.new_visitors,
-            orders=sold[stat.id]["orders"] if stat.id in sold else 0,
-            paid_fen=sold[stat.id]["paid_fen"] if stat.id in sold else 0,
-            made_at=stat.made_at,
-        )
-        for stat in stats
-    ]
+    sold = await links.sales_of(session, [stat.id for stat in stats])
+    views = [_share(stat, sold.get(stat.id, links.NO_SALES)) for stat in stats]
     return paging.page("tpt", views, [stat.id for stat in stats])
+
+
+def _share(stat: attribution.ShareStat, sold: links.LinkSales) -> ShareView:
+    return ShareView(
+        id=stat.id,
+        product=stat.product_id,
+        room=stat.room_id,
+        visits=stat.visits,
+        new_visitors=stat.new_visitors,
+        orders=sold.orders,
+        paid_fen=sold.paid_fen,
+        made_at=stat.made_at,
+    )

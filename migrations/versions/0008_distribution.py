@@ -17,6 +17,10 @@ TRIGGERS = (
     CREATE TRIGGER distribution_clawback_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_clawback
     FOR EACH STATEMENT EXECUTE FUNCTION siyu_append_only()
     """,
+    """
+    CREATE TRIGGER distribution_link_sale_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_link_sale
+    FOR EACH STATEMENT EXECUTE FUNCTION siyu_append_only()
+    """,
 )
 
 
@@ -109,7 +113,6 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("releases_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("terms_id", sa.Uuid(), nullable=True),
-        sa.Column("touchpoint_id", sa.Uuid(), nullable=True),
         sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
@@ -151,8 +154,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'held'"),
     )
     op.create_index(op.f("distribution_commission_order_id_idx"), "distribution_commission", ["order_id"], unique=False)
+    op.create_table(
+        "distribution_link_sale",
+        sa.Column("line_id", sa.Uuid(), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("distributor_id", sa.Uuid(), nullable=False),
+        sa.Column("touchpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("goods_paid_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("goods_paid_fen >= 0", name=op.f("distribution_link_sale_goods_paid_check")),
+        sa.ForeignKeyConstraint(
+            ["distributor_id"], ["distribution_distributor.id"], name=op.f("distribution_link_sale_distributor_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("line_id", name=op.f("distribution_link_sale_pkey")),
+    )
     op.create_index(
-        "distribution_commission_touchpoint_idx", "distribution_commission", ["touchpoint_id"], unique=False
+        op.f("distribution_link_sale_touchpoint_id_idx"), "distribution_link_sale", ["touchpoint_id"], unique=False
     )
     op.create_table(
         "distribution_clawback",

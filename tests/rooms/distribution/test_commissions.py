@@ -232,6 +232,27 @@ async def test_a_distributor_sees_where_the_money_stands(
     assert (await api.get("/v1/partner/shares", headers=upline.headers)).json()["items"] == []
 
 
+async def test_a_link_counts_what_it_sold_even_where_that_earned_nothing(
+    api: httpx.AsyncClient, db: Database, drain: Drain, hq: Person, seller: Seller
+) -> None:
+    link = await link_of(db, seller)
+    parties = {"distributor_id": seller.key, "touchpoint_id": link}
+    too_little = a_payment((4, parties), (3, {}))
+    await set_terms(api, hq, level1_bps=0)
+    for_nothing = a_payment((10_000, parties), (5_000, {"distributor_id": seller.key}), placed_at=await now_of(db))
+    await tell(db, too_little, for_nothing)
+    await drain()
+    assert await held_fen(db, seller) == 0
+    (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
+    assert (share["orders"], share["paid_fen"]) == (2, 10_004)
+    assert await breaches(db) == []
+    async with db.transaction() as session:
+        await execute(session, "ALTER TABLE distribution_link_sale DISABLE TRIGGER USER")
+        await execute(session, "DELETE FROM distribution_link_sale WHERE goods_paid_fen = 4")
+        await execute(session, "UPDATE distribution_link_sale SET goods_paid_fen = 9_999")
+    assert len(await breaches(db)) == 2
+
+
 async def test_a_commission_explains_itself_to_its_distributor_only(
     api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller, upline: Seller
 ) -> None:
