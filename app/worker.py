@@ -10,7 +10,6 @@ import asyncpg
 import structlog
 
 from app.core import telemetry
-from app.core.db import asyncpg_url
 from app.core.events import sequence_once
 from app.core.events.consumers import Consumer, is_transient, register, run_once
 from app.core.events.sequencer import NUMBERED_CHANNEL
@@ -84,9 +83,7 @@ class Worker:
 
     async def _listen(self) -> None:
         """Wake the consumers when the sequencer says that there is something to read."""
-        connection = await asyncpg.connect(
-            asyncpg_url(self._runtime.db.url), server_settings={"application_name": "siyu-listener"}
-        )
+        connection = await asyncpg.connect(**self._runtime.db.connect_arguments("siyu-listener"))
 
         def wake(*_: Any) -> None:
             for event in self._numbered.values():

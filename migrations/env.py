@@ -8,12 +8,13 @@ import os
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 import app.tables  # noqa: F401  the tables make themselves known
+from app.core.db import ENGINE_URL, asyncpg_url
 
 CORE = ("event", "auth_", "job_", "idempotency_")
 
@@ -45,7 +46,7 @@ def run(connection: Connection) -> None:
 
 async def main() -> None:
     url = context.config.attributes.get("database_url") or os.environ["SIYU_DATABASE_URL"]
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = create_async_engine(ENGINE_URL, connect_args={"dsn": asyncpg_url(url)}, poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

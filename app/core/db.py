@@ -14,8 +14,9 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import event, make_url
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -37,13 +38,16 @@ class _State:
 _state: ContextVar[_State | None] = ContextVar("transaction_state", default=None)
 
 
+ENGINE_URL = "postgresql+asyncpg://"
+"""For SQLAlchemy, which hands the rest to the driver: `connect_args={"dsn": asyncpg_url(…)}`."""
+
+
 def asyncpg_url(database_url: str) -> str:
-    """The URL as the bare driver takes it."""
-    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _engine_url(database_url: str) -> URL:
-    return make_url(database_url).set(drivername="postgresql+asyncpg")
+    """The URL as the driver takes it: libpq's parameters, and SQLAlchemy's `ssl` as another word for `sslmode`."""
+    url = make_url(database_url).set(drivername="postgresql")
+    if "ssl" in url.query:
+        url = url.update_query_dict({"sslmode": url.query["ssl"]}).difference_update_query(["ssl"])
+    return url.render_as_string(hide_password=False)
 
 
 class Database:
@@ -52,28 +56,35 @@ class Database:
     def __init__(self, settings: Settings, *, connections: int, name: str = "siyu") -> None:
         assert settings.database_url, "no database: wrap the settings in core.embedded.engines"
         self.url = settings.database_url
+        self._settings = settings
         self.engine: AsyncEngine = create_async_engine(
-            _engine_url(settings.database_url),
+            ENGINE_URL,
             pool_size=connections,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
             pool_recycle=1800,
             json_deserializer=msgspec.json.decode,
-            connect_args={
-                "server_settings": {
-                    "application_name": name,
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "statement_timeout": str(settings.statement_timeout_ms),
-                    "lock_timeout": str(settings.lock_timeout_ms),
-                    "idle_in_transaction_session_timeout": "15000",
-                },
-                "timeout": 10,
-            },
+            connect_args=self.connect_arguments(name),
         )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
         event.listen(self.engine.sync_engine, "handle_error", _mark_failed)
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+
+    def connect_arguments(self, name: str) -> dict[str, Any]:
+        """What each connection of ours is opened with, for `asyncpg.connect` and its pool as for the engine."""
+        return {
+            "dsn": asyncpg_url(self.url),
+            "server_settings": {
+                "application_name": name,
+                "timezone": "UTC",
+                "jit": "off",
+                "statement_timeout": str(self._settings.statement_timeout_ms),
+                "lock_timeout": str(self._settings.lock_timeout_ms),
+                "idle_in_transaction_session_timeout": "15000",
+            },
+            "timeout": 10,
+        }
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -100,6 +111,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _refuse_lost(connection: Any, *_: Any) -> None:
+    """The pool replaces a connection that was lost: hand-written SQL fails without SQLAlchemy's seeing it."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the connection was lost")
 
 
 def _mark_failed(_: ExceptionContext | None = None) -> None:

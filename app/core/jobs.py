@@ -23,7 +23,7 @@ from pgqueuer.models import Schedule
 from pgqueuer.queries import Queries
 
 from app.core import db
-from app.core.db import AsyncSession, asyncpg_url
+from app.core.db import AsyncSession
 from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -140,10 +140,8 @@ class JobRunner:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PgQueuer]:
-        settings = {"application_name": "siyu-jobs", "timezone": "UTC"}
-        async with asyncpg.create_pool(
-            asyncpg_url(self._runtime.db.url), min_size=1, max_size=3, server_settings=settings
-        ) as pool:
+        arguments = self._runtime.db.connect_arguments("siyu-jobs")
+        async with asyncpg.create_pool(min_size=1, max_size=3, **arguments) as pool:
             queuer = PgQueuer.from_asyncpg_pool(pool, channel=Channel("ch_pgqueuer"))
             for job in self._jobs:
                 self._add_job(queuer, job)

@@ -12,6 +12,7 @@ from sqlmodel import select
 from app.core import db as sql
 from app.core.db import AsyncSession, Database, TransactionFailed, asyncpg_url
 from app.core.ids import new_id
+from app.core.settings import Settings
 from app.mall.catalog.models import Category
 
 
@@ -192,3 +193,42 @@ async def test_counts_and_many_rows(db: Database) -> None:
         assert await sql.fetchrow(session, "SELECT 1 WHERE false") is None
         assert await sql.fetchval(session, "SELECT 1 WHERE false") is None
     assert await words(db) == ["a!", "b!", "c!"]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("postgresql://siyu:p%40ss@db:5433/siyu", "postgresql://siyu:p%40ss@db:5433/siyu"),
+        ("postgres://db/siyu?sslmode=require", "postgresql://db/siyu?sslmode=require"),
+        ("postgresql+asyncpg://db/siyu?ssl=require", "postgresql://db/siyu?sslmode=require"),
+        (
+            "postgresql://db/siyu?ssl=verify-full&sslrootcert=/ca",
+            "postgresql://db/siyu?sslmode=verify-full&sslrootcert=%2Fca",
+        ),
+    ],
+)
+def test_the_url_says_what_the_driver_understands(given: str, taken: str) -> None:
+    assert asyncpg_url(given) == taken
+
+
+@pytest.mark.parametrize("word", ["sslmode", "ssl"])
+async def test_every_connection_asks_for_tls_when_the_url_does(settings: Settings, word: str) -> None:
+    asked: list[bytes] = []
+
+    async def without_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readexactly(8))
+        writer.write(b"N")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(without_tls, "127.0.0.1", 0)
+    url = f"postgresql://siyu@127.0.0.1:{server.sockets[0].getsockname()[1]}/siyu?{word}=require"
+    database = Database(settings.model_copy(update={"database_url": url}), connections=1)
+    with pytest.raises(ConnectionError, match="SSL"):
+        await _ping(database)
+    with pytest.raises(ConnectionError, match="SSL"):
+        await asyncpg.connect(**database.connect_arguments("siyu-listener"))
+    assert [int.from_bytes(request[4:]) for request in asked] == [80877103] * 2, "PostgreSQL's SSLRequest"
+    await database.close()
+    server.close()
+    await server.wait_closed()
