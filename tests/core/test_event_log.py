@@ -286,6 +286,37 @@ async def test_a_replay_that_fails_half_way_heals_what_came_before(db: Database,
     assert [(one.seq, bool(one.error)) for one in left] == [(3, True), (4, False)]
 
 
+async def test_an_effect_that_is_refused_only_at_commit_is_parked_too(db: Database, runtime: Runtime) -> None:
+    bad, good = await new_subjects(db, 2)
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            "ALTER TABLE effect ADD CONSTRAINT late UNIQUE (subject, number) DEFERRABLE INITIALLY DEFERRED",
+        )
+
+    async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+        await write_effects(session, "reader", batch)
+
+    consumer = Transactional("reader", (Counted,), apply)
+    await listen(db, consumer)
+    for subject, number in ((bad, 1), (bad, 1), (bad, 2), (good, 1), (good, 2)):
+        await happen_as(db, subject, number)
+    await sequence(db)
+    assert await run_once(runtime, consumer) == 5
+    assert await effects_of(db, "reader") == [(bad, 1), (good, 1), (good, 2)]
+
+    async with db.transaction() as session:
+        parked = await list_parked(session, after=None, limit=10)
+    assert [(one.seq, one.error and "late" in one.error) for one in parked] == [(2, True), (3, None)]
+    async with db.transaction() as session:
+        assert await replay(session, [consumer], parked[0].id) == 0, "refused again, and only this one"
+    async with db.transaction() as session:
+        await sql.execute(session, "DELETE FROM effect WHERE seq = 1")
+    async with db.transaction() as session:
+        assert await replay(session, [consumer], parked[0].id) == 2
+    assert await effects_of(db, "reader") == [(good, 1), (good, 2), (bad, 1), (bad, 2)]
+
+
 async def test_an_old_shape_that_no_longer_fits_is_parked_not_fatal(db: Database, runtime: Runtime) -> None:
     bad, good = await new_subjects(db, 2)
     consumer = failing("reader", set())

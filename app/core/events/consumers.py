@@ -178,6 +178,9 @@ async def try_apply(session: AsyncSession, consumer: Transactional, row: asyncpg
         try:
             async with db.savepoint(session):
                 await consumer.apply(session, [decode(consumer.kinds, row)])
+                # What is checked at COMMIT only would fail the whole transaction there, time and again.
+                await db.execute(session, "SET CONSTRAINTS ALL IMMEDIATE")
+                await db.execute(session, "SET CONSTRAINTS ALL DEFERRED")
             return None
         except Exception as error:
             if is_transient(error):
