@@ -14,6 +14,7 @@ from app.mall.orders import closing, refunds
 from app.mall.orders.checkout import Placed, place
 from app.mall.orders.payment import lock_order, take_payment
 from app.mall.orders.reading import order_of_customer, placed_view
+from app.mall.orders.refund_reading import agreed_refund
 from app.mall.orders.schemas import OrderCreate, OrderStatus, OrderView, PlacedView, RefundCreate
 from app.payments import Charge, ChargeNotOpen, ChargeStatus, Outcome, PaymentMismatch, PaymentView, Record, SubjectKind
 from app.wechat import Notification, Transaction
@@ -167,7 +168,7 @@ async def agree_refund(runtime: Runtime, actor: Actor, key: Key, order_id: UUID,
 
     async def finish(refund_id: UUID) -> tuple[Reply, Record | None]:
         async with runtime.db.transaction() as session:
-            view = await refunds.refund_view(session, refund_id)
+            view = await agreed_refund(session, refund_id)
         return Reply(201, view.model_dump_json().encode()), None
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)

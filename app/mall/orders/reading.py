@@ -56,7 +56,7 @@ async def orders_of_customer(
     return await _views(session, rows)
 
 
-def _scope(actor: Actor) -> tuple[str, UUID | str]:
+def reach_of(actor: Actor) -> tuple[str, UUID | str]:
     """The condition on `$1` and its value: managers and above reach what was sold within their path, a guide what he is
     credited for, wherever it was sold."""
     if actor.role is Role.GUIDE:
@@ -68,7 +68,7 @@ async def orders_in_scope(
     session: AsyncSession, actor: Actor, *, status: OrderStatus | None, after: UUID | None, limit: int
 ) -> list[OrderView]:
     """Orders within a staff member's scope, newest first; a guide sees those credited to him, wherever they were sold."""
-    condition, reach = _scope(actor)
+    condition, reach = reach_of(actor)
     rows = await db.fetch(
         session,
         f"""{_ORDERS} WHERE {condition} AND ($2::text IS NULL OR o.status = $2)
@@ -83,7 +83,7 @@ async def orders_in_scope(
 
 async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderView:
     """An order within a staff member's scope. Raises NotFound."""
-    condition, reach = _scope(actor)
+    condition, reach = reach_of(actor)
     row = await db.fetchrow(session, f"{_ORDERS} WHERE {condition} AND o.id = $2", reach, order_id)
     if row is None:
         raise NotFound
@@ -92,7 +92,7 @@ async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) ->
 
 async def order_head_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderHead:
     """The outline of an order within a staff member's scope, for rooms above. Raises NotFound."""
-    condition, reach = _scope(actor)
+    condition, reach = reach_of(actor)
     row = await db.fetchrow(
         session,
         f"""SELECT o.id, o.number, o.status, o.placed_at, o.goods_fen, o.paid_fen, o.refunded_fen
@@ -117,7 +117,7 @@ def _view(row: asyncpg.Record, credited: attribution.LineCredit | None) -> Order
         number=row["number"],
         status=status,
         refund_status=RefundTotal(row["refund_status"]),
-        awaiting=_awaiting(status),
+        awaiting=_awaiting(status, RefundTotal(row["refund_status"])),
         actions=_actions(status),
         store=StoreLabel(id=row["place_id"], name=row["place_name"]),
         lines=[_line(line) for line in row["lines"]],
@@ -140,10 +140,10 @@ def _view(row: asyncpg.Record, credited: attribution.LineCredit | None) -> Order
     )
 
 
-def _awaiting(status: OrderStatus) -> Literal["payment", "fulfilment"] | None:
+def _awaiting(status: OrderStatus, refunded: RefundTotal) -> Literal["payment", "fulfilment"] | None:
     if status is OrderStatus.UNPAID:
         return "payment"
-    return "fulfilment" if status is OrderStatus.PAID else None
+    return "fulfilment" if status is OrderStatus.PAID and refunded is not RefundTotal.ALL else None
 
 
 def _actions(status: OrderStatus) -> list[Literal["pay", "close"]]:

@@ -20,7 +20,7 @@ from app.mall.events import RefundAgreed, RefundedLine, RefundPaid
 from app.mall.orders.payment import LockedOrder, lock_order
 from app.mall.orders.reading import order_in_scope
 from app.mall.orders.rules import refund_of_units
-from app.mall.orders.schemas import RefundCreate, RefundLineAsked, RefundLineView, RefundView
+from app.mall.orders.schemas import RefundCreate, RefundLineAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,7 @@ class _Part:
     amount_fen: int
 
 
-async def agree(
-    session: AsyncSession, actor: Actor, *, refund_id: UUID, order_id: UUID, asked: RefundCreate
-) -> RefundView:
+async def agree(session: AsyncSession, actor: Actor, *, refund_id: UUID, order_id: UUID, asked: RefundCreate) -> None:
     """Owe a refund from now on; payments sends it after the commit.
 
     Raises NotFound outside the actor's scope, NothingToRefund, and RefundNotSensible for a line that asks for more than
@@ -79,7 +77,6 @@ async def agree(
             lines=tuple(_fact(part, credit_of[part.line["id"]]) for part in parts),
         ),
     )
-    return await refund_view(session, refund_id)
 
 
 def _parts(order: LockedOrder, asked: RefundCreate) -> list[_Part]:
@@ -202,33 +199,6 @@ def _fact(part: _Part, credit: LineCredit) -> RefundedLine:
         goods_paid_fen=part.line["goods_paid_fen"],
         refunded_before_fen=part.line["refunded_fen"],
         credit=credit,
-    )
-
-
-async def refund_view(session: AsyncSession, refund_id: UUID) -> RefundView:
-    """A refund with its lines. Raises NotFound."""
-    row = await db.fetchrow(session, "SELECT * FROM mall_refund WHERE id = $1", refund_id)
-    if row is None:
-        raise NotFound
-    lines = await db.fetch(session, "SELECT * FROM mall_refund_line WHERE refund_id = $1 ORDER BY line_id", refund_id)
-    return RefundView(
-        id=row["id"],
-        order=row["order_id"],
-        status=row["status"],
-        amount_fen=row["amount_fen"],
-        freight_fen=row["freight_fen"],
-        lines=[
-            RefundLineView(
-                line=line["line_id"],
-                quantity=line["quantity"],
-                restocked_quantity=line["restocked_quantity"],
-                amount_fen=line["amount_fen"],
-            )
-            for line in lines
-        ],
-        reason=row["reason"],
-        agreed_at=row["agreed_at"],
-        paid_at=row["paid_at"],
     )
 
 

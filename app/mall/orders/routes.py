@@ -27,7 +27,7 @@ from app.mall.errors import (
     PriceChanged,
     RefundNotSensible,
 )
-from app.mall.orders import flows, reading
+from app.mall.orders import flows, reading, refund_reading
 from app.mall.orders.pricing import price, quote_view
 from app.mall.orders.schemas import (
     OrderCreate,
@@ -37,6 +37,7 @@ from app.mall.orders.schemas import (
     QuoteCreate,
     QuoteView,
     RefundCreate,
+    RefundStatus,
     RefundView,
 )
 from app.payments import CALLBACK_RESPONSES, Notified, PaymentView, RefundExceedsPaid, answer
@@ -130,6 +131,15 @@ async def close_order(id: OrderId, actor: CurrentCustomer, key: IdempotencyKey, 
     return reply_response(await flows.close_own_order(runtime, actor, key, id))
 
 
+@customer.get("/orders/{id}/refunds", summary="Refunds of one of one's own orders", responses=_READ)
+async def list_refunds(id: OrderId, actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[RefundView]:
+    """Newest first."""
+    items = await refund_reading.refunds_of_customer(
+        session, actor.id, id, after=paging.after_id("rfd"), limit=paging.limit + 1
+    )
+    return paging.page("rfd", items, [item.id for item in items])
+
+
 @admin.get("/orders", summary="Orders within one's scope", responses=_READ | problems(Forbidden))
 async def list_orders_in_scope(
     actor: CurrentStaff, session: Tx, paging: PageQuery, status: OrderStatus | None = None
@@ -163,6 +173,21 @@ async def refund_order(
     """Owed from now on: commission and performance are taken back, units restocked when asked, and WeChat pays out.
     `status` becomes `paid` when it has."""
     return reply_response(await flows.agree_refund(runtime, actor, key, id, body))
+
+
+@admin.get("/refunds", summary="Refunds within one's scope", responses=_READ | problems(Forbidden))
+async def list_refunds_in_scope(
+    actor: CurrentStaff,
+    session: Tx,
+    paging: PageQuery,
+    order: OrderId | None = None,
+    status: RefundStatus | None = None,
+) -> Page[RefundView]:
+    """Newest first. `status=stuck` are those that WeChat could not send: somebody has to act in its merchant platform."""
+    items = await refund_reading.refunds_in_scope(
+        session, actor, order_id=order, status=status, after=paging.after_id("rfd"), limit=paging.limit + 1
+    )
+    return paging.page("rfd", items, [item.id for item in items])
 
 
 @callbacks.post(

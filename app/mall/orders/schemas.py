@@ -167,6 +167,12 @@ class PlacedView(View):
     payment: PaymentView | None
 
 
+class RefundStatus(StrEnum):
+    AGREED = "agreed"
+    PAID = "paid"
+    STUCK = "stuck"
+
+
 class RefundLineAsked(Body):
     """Give `quantity` (its share of what was paid) or `amount_fen`. Only a quantity can be restocked."""
 
@@ -190,11 +196,11 @@ class RefundLineView(View):
 
 
 class RefundView(View):
-    """agreed → paid when WeChat has sent the money; stuck when it could not."""
+    """agreed → paid when WeChat has sent the money; stuck when it could not and somebody has to act at WeChat."""
 
     id: RefundId
     order: OrderId
-    status: Literal["agreed", "paid", "stuck"]
+    status: RefundStatus
     amount_fen: int
     freight_fen: int
     lines: list[RefundLineView]

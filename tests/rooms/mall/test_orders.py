@@ -247,8 +247,41 @@ async def test_refunds_of_units_and_of_money_end_exact(
     await drain()
     order = (await buyer.get(f"/v1/mall/orders/{order['id']}")).json()
     assert (order["refund_status"], order["refunded_fen"]) == ("all", 3 * shop.price_fen)
+    assert order["awaiting"] is None, "nothing is left to hand over"
     assert order["lines"][0]["refunded_quantity"] == 3
     assert await count(db, "SELECT sold FROM mall_stock") == 1, "two came back"
+    assert await audit(db) == []
+
+
+async def test_a_refund_is_seen_by_its_buyer_and_by_whoever_sees_the_order(
+    shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 2)
+    refunds = [(await ask_refund(hq, order, {"quantity": 1})).json() for _ in range(2)]
+    (await stage.simulator.post("/simulator/refunds/hold", json={"hold": True})).raise_for_status()
+    await run_jobs()
+    for refund, state in zip(refunds, ("ABNORMAL", "SUCCESS"), strict=True):
+        outcome = await stage.simulator.post(f"/simulator/refunds/{refund['id']}/outcome", json={"state": state})
+        outcome.raise_for_status()
+    await stage.deliver()
+    await drain()
+    own = f"/v1/mall/orders/{order['id']}/refunds"
+    seen = (await buyer.get(own)).json()["items"]
+    assert [(refund["id"], refund["status"]) for refund in seen] == [
+        (refunds[1]["id"], "paid"),
+        (refunds[0]["id"], "stuck"),
+    ]
+    assert (await (await shop.customer()).get(own)).status_code == 404
+    everywhere = "/v1/admin/mall/refunds"
+    stuck = (await hq.get(everywhere, params={"status": "stuck"})).json()["items"]
+    assert [refund["id"] for refund in stuck] == [refunds[0]["id"]]
+    assert len((await hq.get(everywhere, params={"order": order["id"]})).json()["items"]) == 2
+    first = (await hq.get(everywhere, params={"limit": 1})).json()
+    rest = (await hq.get(everywhere, params={"after": first["next"]})).json()
+    assert [refund["id"] for refund in first["items"] + rest["items"]] == [refund["id"] for refund in seen]
+    for role, path in (("manager", "/hq/west/"), ("guide", "/hq/east/s001/")):
+        assert (await (await shop.staff(role, path)).get(everywhere)).json()["items"] == []
     assert await audit(db) == []
 
 
