@@ -8,7 +8,7 @@ within a day with the product on its shelf. Targets (product, room, store) are o
 """
 
 from app.attribution.freezing import Checkout, explain, first_credits, freeze, frozen_credits, orders_of_guide
-from app.attribution.promoters import bind, end_promoter, move_promoter, register_promoter
+from app.attribution.promoters import bind, bound_store, end_promoter, move_promoter, register_promoter
 from app.attribution.schemas import (
     BondKind,
     LineCredit,
@@ -34,6 +34,7 @@ __all__ = [
     "Touchpoint",
     "TouchpointKind",
     "bind",
+    "bound_store",
     "close_room",
     "end_promoter",
     "enter_room",

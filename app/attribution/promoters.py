@@ -66,6 +66,16 @@ async def move_promoter(session: AsyncSession, promoter_id: UUID, *, store_id: U
     )
 
 
+async def bound_store(session: AsyncSession, customer_id: UUID) -> UUID | None:
+    """The store that a customer belongs to by his own choice."""
+    store_id: UUID | None = await db.fetchval(
+        session,
+        "SELECT store_id FROM attribution_bond WHERE customer_id = $1 AND kind = 'store' AND ended_at IS NULL",
+        customer_id,
+    )
+    return store_id
+
+
 async def bind(
     session: AsyncSession,
     *,

@@ -16,7 +16,17 @@ from app.core.http import Page
 from app.core.http.pages import Paging
 from app.core.ids import new_id
 from app.stores.errors import OrganisationCodeTaken
-from app.stores.schemas import StoreCard, StoreCreate, StorePut, StoreStatus, StoreView, UnitCreate, UnitPut, UnitView
+from app.stores.schemas import (
+    MyStoreView,
+    StoreCard,
+    StoreCreate,
+    StorePut,
+    StoreStatus,
+    StoreView,
+    UnitCreate,
+    UnitPut,
+    UnitView,
+)
 
 HEADQUARTERS_CODE = "hq"
 HEADQUARTERS_PATH = "/hq/"
@@ -255,6 +265,16 @@ async def nearest_stores(
         limit,
     )
     return Page(items=[_card(row, row["distance_m"]) for row in rows], next=None)
+
+
+async def own_store(session: AsyncSession, customer_id: UUID) -> MyStoreView:
+    """The open store that the customer chose, if any."""
+    row = await db.fetchrow(
+        session,
+        f"SELECT {_STORE} FROM stores_store WHERE id = $1 AND status = 'open'",  # noqa: S608  a constant
+        await attribution.bound_store(session, customer_id),
+    )
+    return MyStoreView(store=_card(row) if row else None)
 
 
 async def choose_store(session: AsyncSession, customer_id: UUID, store_id: UUID) -> StoreCard:

@@ -28,6 +28,7 @@ from app.stores.schemas import (
     AdminSessionView,
     By,
     MyStorePut,
+    MyStoreView,
     PerformanceView,
     SplitRulePut,
     SplitRuleView,
@@ -291,6 +292,12 @@ async def find_stores(
     if near is not None:
         return await organisation.nearest_stores(session, near_point(near), city, paging.limit)
     return await organisation.open_stores(session, city, paging)
+
+
+@router.get("/me/store", summary="One's chosen store", responses=problems(Unauthenticated, Forbidden))
+async def my_store(actor: CurrentCustomer, session: Tx) -> MyStoreView:
+    """`store` is null when none was chosen, or when it is not open any more."""
+    return await organisation.own_store(session, actor.id)
 
 
 @router.put(

@@ -146,6 +146,10 @@ class MyStorePut(Body):
     store: StoreId
 
 
+class MyStoreView(View):
+    store: StoreCard | None
+
+
 class Post(Body):
     """A role and where it is held: guides and managers in a store, regions and headquarters in a unit."""
 

@@ -42,7 +42,7 @@ class Snapshots:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = httpx.AsyncClient(base_url=settings.live_api_url, timeout=3)
+        self._client = httpx.AsyncClient(base_url=settings.live_api_url, timeout=3, trust_env=False)
         self._shots: dict[UUID, Shot] = {}
         self._flights: dict[UUID, asyncio.Task[Shot]] = {}
 

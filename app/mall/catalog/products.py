@@ -183,7 +183,7 @@ _CARDS = """
 SELECT p.id, p.title, p.description, p.pictures, p.category_id, min(o.list_fen) AS from_fen,
        jsonb_agg(jsonb_build_object('id', o.sku_id, 'title', o.title, 'list_fen', o.list_fen,
                                     'available', o.available) ORDER BY o.sku_id) AS skus
-FROM mall_product p
+FROM mall_place place CROSS JOIN mall_product p
 JOIN LATERAL (
     SELECT k.id AS sku_id, k.title, coalesce(pp.list_fen, k.list_fen) AS list_fen,
            coalesce(s.on_hand - s.reserved, 0) AS available
@@ -192,8 +192,8 @@ JOIN LATERAL (
     LEFT JOIN mall_stock s ON s.place_id = $1 AND s.sku_id = k.id
     WHERE k.product_id = p.id AND k.status = 'active'
 ) o ON true
-WHERE p.status = 'on_sale' AND ($2::uuid[] IS NULL OR p.id = ANY($2)) AND ($3::uuid IS NULL OR p.category_id = $3)
-  AND ($4::text IS NULL OR p.title ILIKE '%' || $4 || '%') AND ($5::uuid IS NULL OR p.id < $5)
+WHERE place.id = $1 AND p.status = 'on_sale' AND ($2::uuid[] IS NULL OR p.id = ANY($2))
+  AND ($3::uuid IS NULL OR p.category_id = $3) AND ($4::text[] IS NULL OR p.title ILIKE ALL($4)) AND ($5::uuid IS NULL OR p.id < $5)
 GROUP BY p.id ORDER BY p.id DESC LIMIT $6
 """
 
@@ -201,10 +201,20 @@ GROUP BY p.id ORDER BY p.id DESC LIMIT $6
 async def list_cards(
     session: AsyncSession, place_id: UUID, *, category: UUID | None, words: str | None, after: UUID | None, limit: int
 ) -> list[ProductCard]:
-    """Products on sale with the place's prices and stock, newest first, in one statement."""
-    escaped = None if words is None else words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    rows = await db.fetch(session, _CARDS, place_id, None, category, escaped, after, limit)
+    """Products on sale whose titles hold every word, with the place's prices and stock, newest first.
+
+    Raises NotFound for an unknown place.
+    """
+    patterns = None if words is None else [_holding(word) for word in words.split()]
+    rows = await db.fetch(session, _CARDS, place_id, None, category, patterns, after, limit)
+    if not rows and not await db.fetchval(session, "SELECT true FROM mall_place WHERE id = $1", place_id):
+        raise NotFound
     return [_card(row) for row in rows]
+
+
+def _holding(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
 async def product_cards(session: AsyncSession, place_id: UUID, product_ids: list[UUID]) -> dict[UUID, ProductCard]:

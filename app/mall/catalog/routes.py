@@ -44,7 +44,9 @@ async def list_cards(
     paging: PageQuery,
     store: Annotated[StoreId, Query(description="Whose prices and stock are shown.")],
     category: CategoryId | None = None,
-    q: Annotated[str | None, NoNul, Query(min_length=1, max_length=40, description="Words in the title.")] = None,
+    q: Annotated[
+        str | None, NoNul, Query(min_length=1, max_length=40, description="Words that the title holds, all of them.")
+    ] = None,
     sort: ProductSort = ProductSort.NEWEST,
 ) -> Page[ProductCard]:
     """Newest first. Each card carries a `share` ready for `onShareAppMessage`."""
@@ -66,6 +68,12 @@ async def get_card(
     if id not in found:
         raise NotFound
     return found[id]
+
+
+@customer.get("/categories", summary="All categories", responses=_READ)
+async def list_own_categories(actor: CurrentCustomer, session: Tx) -> Page[CategoryView]:
+    """By position; at most 500, on one page. `GET /v1/mall/products?category=` shows what is in one."""
+    return Page(items=await products.list_categories(session), next=None)
 
 
 @admin.get("/categories", summary="All categories", responses=_STAFF_READ)

@@ -354,3 +354,8 @@ async def test_words_in_the_title_are_words_not_patterns(shop: Shop) -> None:
     assert await found("a_b") == {"a_b"}
     assert await found("\\") == set()
     assert await found("龙井") == {"明前龙井"}
+    assert await found("棉 100") == {"100% 棉", "100 棉"}, "every word, in any order"
+    assert await found(" ") == {"100% 棉", "100 棉", "a_b", "axb", "明前龙井"}
+    nowhere = await buyer.get("/v1/mall/products", params={"store": wire("sto", new_id())})
+    assert nowhere.status_code == 404
+    assert (await buyer.get("/v1/mall/categories")).json() == {"items": [], "next": None}

@@ -291,6 +291,9 @@ async def test_a_closed_store_sells_nothing_and_customers_do_not_find_it(
     assert [item["id"] for item in found] == [chain.stores["s002"]["id"]]
     chosen = await api.put("/v1/me/store", json={"store": store["id"]}, headers=customer)
     assert chosen.status_code == 404
+    assert (await api.get("/v1/me/store", headers=customer)).json() == {"store": None}
+    mine = (await api.put("/v1/me/store", json={"store": found[0]["id"]}, headers=customer)).json()
+    assert (await api.get("/v1/me/store", headers=customer)).json() == {"store": mine}
     async with db.transaction() as session:
         assert (
             await fetchval(session, "SELECT status FROM mall_place WHERE id = $1", parse("sto", store["id"]))
