@@ -25,12 +25,21 @@ from app.distribution.schemas import (
     ShareView,
     SummaryView,
 )
-from app.ledger import Account
 
 _COMMISSION = """
 SELECT id, order_id, line_id, level, base_fen, rate_bps, amount_fen, clawed_fen, status, releases_at, paid_at, terms_id,
        releases_at > clock_timestamp() AS waiting
 FROM distribution_commission
+"""
+
+
+_EARNINGS = """
+SELECT count(DISTINCT order_id) FILTER (WHERE paid_at >= $2) AS today_orders,
+       coalesce(sum(base_fen) FILTER (WHERE paid_at >= $2), 0)::bigint AS today_base_fen,
+       coalesce(sum(amount_fen - clawed_fen) FILTER (WHERE paid_at >= $2), 0)::bigint AS today_commission_fen,
+       count(DISTINCT order_id) AS month_orders, coalesce(sum(base_fen), 0)::bigint AS month_base_fen,
+       coalesce(sum(amount_fen - clawed_fen), 0)::bigint AS month_commission_fen
+FROM distribution_commission WHERE distributor_id = $1 AND paid_at >= $3 AND paid_at < $4
 """
 
 
@@ -40,41 +49,26 @@ async def summary(session: AsyncSession, distributor_id: UUID) -> SummaryView:
     today: date = now.astimezone(CHINA).date()
     day_from, day_to = china_day(today)
     month_from = china_day(today.replace(day=1))[0]
-    owed = await ledger.owed_to(session, distributor_id)
-    held_fen = owed.get(Account.PAYEE_HELD, 0)
-    available_fen = owed.get(Account.PAYEE_AVAILABLE, 0)
-    debt_fen = -owed.get(Account.PAYEE_DEBT, 0)
-    earned_fen: int = await db.fetchval(
-        session,
-        """SELECT coalesce(sum(amount_fen - clawed_fen), 0)::bigint FROM distribution_commission
-           WHERE distributor_id = $1""",
-        distributor_id,
-    )
-    # What was earned and is neither held, at hand nor on its way has been paid out.
-    still_owed_fen = held_fen + available_fen + owed.get(Account.PAYEE_WITHDRAWING, 0) - debt_fen
+    money = await ledger.standing_of(session, distributor_id)
+    row = await db.fetchrow(session, _EARNINGS, distributor_id, day_from, month_from, day_to)
+    assert row is not None
     return SummaryView(
         distributor=distributor_id,
-        today=await _earnings(session, distributor_id, day_from, day_to),
-        this_month=await _earnings(session, distributor_id, month_from, day_to),
-        held_fen=held_fen,
-        available_fen=available_fen,
-        debt_fen=debt_fen,
-        paid_out_fen=earned_fen - still_owed_fen,
+        today=_earnings(row, "today"),
+        this_month=_earnings(row, "month"),
+        held_fen=money.held_fen,
+        available_fen=money.available_fen,
+        debt_fen=money.debt_fen,
+        paid_out_fen=money.paid_out_fen,
     )
 
 
-async def _earnings(session: AsyncSession, distributor_id: UUID, from_at: datetime, to_at: datetime) -> Earnings:
-    row = await db.fetchrow(
-        session,
-        """SELECT count(DISTINCT order_id) AS orders, coalesce(sum(base_fen), 0)::bigint AS base_fen,
-                  coalesce(sum(amount_fen - clawed_fen), 0)::bigint AS commission_fen
-           FROM distribution_commission WHERE distributor_id = $1 AND paid_at >= $2 AND paid_at < $3""",
-        distributor_id,
-        from_at,
-        to_at,
+def _earnings(row: asyncpg.Record, period: str) -> Earnings:
+    return Earnings(
+        orders=row[f"{period}_orders"],
+        base_fen=row[f"{period}_base_fen"],
+        commission_fen=row[f"{period}_commission_fen"],
     )
-    assert row is not None
-    return Earnings(**dict(row))
 
 
 def _reason(row: asyncpg.Record) -> CommissionReason:

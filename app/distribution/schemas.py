@@ -118,7 +118,8 @@ class Earnings(View):
 
 
 class SummaryView(View):
-    """Where the distributor's money stands, by the ledger. `debt_fen` is what claw-backs took beyond the balance."""
+    """Where the distributor's money stands, by the ledger. `debt_fen` is what claw-backs took beyond the balance;
+    `paid_out_fen` is what was really paid out: 0 as long as there are no withdrawals."""
 
     distributor: DistributorId
     today: Earnings

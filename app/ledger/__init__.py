@@ -6,19 +6,20 @@ raise. Paying touches accounts with entries only; balance rows exist for payees 
 """
 
 from app.ledger.errors import BalanceTooLow, Unbalanced
-from app.ledger.schemas import Account, Entry, Transfer, Unit, credit, debit
-from app.ledger.transfers import entries_about, owed_to, post
+from app.ledger.schemas import Account, Entry, Standing, Transfer, Unit, credit, debit
+from app.ledger.transfers import entries_about, post, standing_of
 
 __all__ = [
     "Account",
     "BalanceTooLow",
     "Entry",
+    "Standing",
     "Transfer",
     "Unbalanced",
     "Unit",
     "credit",
     "debit",
     "entries_about",
-    "owed_to",
     "post",
+    "standing_of",
 ]

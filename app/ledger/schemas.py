@@ -67,6 +67,18 @@ def credit(account: Account, amount_fen: int, subject: UUID, owner: UUID | None 
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a payee has with us, in fen. `debt_fen` is what claw-backs took beyond the balance; `paid_out_fen` is what
+    left us for good, with the tax withheld from it."""
+
+    held_fen: int
+    available_fen: int
+    withdrawing_fen: int
+    debt_fen: int
+    paid_out_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Entries that are written together and sum to zero. `(kind, key)` is unique: a fact is posted once."""
 

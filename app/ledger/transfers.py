@@ -9,7 +9,7 @@ from app.core import db
 from app.core.db import AsyncSession
 from app.core.ids import new_id
 from app.ledger.errors import BalanceTooLow, Unbalanced
-from app.ledger.schemas import LIABILITIES_WITH_BALANCE, WITH_BALANCE, Transfer
+from app.ledger.schemas import LIABILITIES_WITH_BALANCE, WITH_BALANCE, Standing, Transfer
 
 _POST = """
 WITH posted AS (
@@ -92,15 +92,26 @@ async def _move_balances(session: AsyncSession, moves: dict[tuple[str, str, str,
             raise BalanceTooLow
 
 
-async def owed_to(session: AsyncSession, owner: UUID) -> dict[str, int]:
-    """What stands on each of a payee's accounts, in fen; what it is owed is above 0."""
-    rows = await db.fetch(
-        session,
-        """SELECT account, sum(amount_fen)::bigint AS amount_fen FROM ledger_entry
-           WHERE owner = $1 AND unit = 'CNY_FEN' GROUP BY account""",
-        owner,
-    )
-    return {row["account"]: -int(row["amount_fen"]) for row in rows}
+# A withdrawal that failed comes back to another account of the payee, so its transfer takes nothing from him on the whole.
+_STANDING = """
+WITH own AS (
+    SELECT account, amount_fen, sum(amount_fen) OVER (PARTITION BY transfer_id) AS taken_fen
+    FROM ledger_entry WHERE owner = $1 AND unit = 'CNY_FEN'
+)
+SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_held'), 0)::bigint AS held_fen,
+       coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_available'), 0)::bigint AS available_fen,
+       coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_withdrawing'), 0)::bigint AS withdrawing_fen,
+       coalesce(sum(amount_fen) FILTER (WHERE account = 'payee_debt'), 0)::bigint AS debt_fen,
+       coalesce(sum(taken_fen) FILTER (WHERE account = 'payee_withdrawing' AND amount_fen > 0), 0)::bigint AS paid_out_fen
+FROM own
+"""
+
+
+async def standing_of(session: AsyncSession, owner: UUID) -> Standing:
+    """Where a payee's money stands, in one statement: no fen is on two accounts at once."""
+    row = await db.fetchrow(session, _STANDING, owner)
+    assert row is not None
+    return Standing(**dict(row))
 
 
 async def entries_about(session: AsyncSession, subject: UUID, *, limit: int = 100) -> list[asyncpg.Record]:

@@ -19,6 +19,7 @@ from app.core.ids import new_id, wire
 from app.distribution import commissions
 from app.distribution.audit import audit
 from app.ledger import audit as ledger_audit
+from tests.overlap import beside, waits
 from tests.rooms.distribution.sellers import Seller, a_seller
 from tests.rooms.stores.chain import Person, a_payment, first_headquarters, refunds_of, tell
 
@@ -42,7 +43,7 @@ async def seller(api: httpx.AsyncClient, simulator: httpx.AsyncClient, hq: Perso
 
 async def held_fen(db: Database, seller: Seller) -> int:
     async with db.transaction() as session:
-        return (await ledger.owed_to(session, seller.key)).get("payee_held", 0)
+        return (await ledger.standing_of(session, seller.key)).held_fen
 
 
 async def breaches(db: Database) -> list[str]:
@@ -230,6 +231,18 @@ async def test_a_distributor_sees_where_the_money_stands(
     (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
     assert (share["id"], share["orders"], share["paid_fen"]) == (wire("tpt", link), 2, 22_000)
     assert (await api.get("/v1/partner/shares", headers=upline.headers)).json()["items"] == []
+
+
+async def test_a_sale_during_the_reading_was_not_paid_out(api: httpx.AsyncClient, db: Database, seller: Seller) -> None:
+    order = a_payment((10_000, {"distributor_id": seller.key}))
+    async with db.transaction() as session:
+        await execute(session, "LOCK TABLE distribution_commission")
+        read = beside(api.get("/v1/partner/summary", headers=seller.headers))
+        assert await waits(session, read)
+        await commissions.record(session, [Recorded(seq=1, published_at=order.paid_at, fact=order)])
+    assert (await read).json()["paid_out_fen"] == 0
+    async with db.transaction() as session:
+        assert await ledger_audit.audit(session) == []
 
 
 async def test_a_link_counts_what_it_sold_even_where_that_earned_nothing(

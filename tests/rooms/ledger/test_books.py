@@ -11,7 +11,7 @@ from app import ledger
 from app.core import db as sql
 from app.core.db import AsyncSession, Database
 from app.core.ids import new_id
-from app.ledger import Account, BalanceTooLow, Entry, Transfer, Unbalanced, credit, debit
+from app.ledger import Account, BalanceTooLow, Entry, Standing, Transfer, Unbalanced, credit, debit
 from tests.audit import audit, count
 
 BOOK = "brand"
@@ -61,11 +61,22 @@ async def test_a_transfer_moves_the_balances_of_payees(db: Database) -> None:
     assert await balance(db, owner, Account.PAYEE_AVAILABLE) == 150
     assert await balance(db, owner, Account.PAYEE_WITHDRAWING) == 600
     async with db.transaction() as session:
-        assert await ledger.owed_to(session, owner) == {
-            "payee_held": -750,
-            "payee_available": 150,
-            "payee_withdrawing": 600,
-        }
+        assert await ledger.standing_of(session, owner) == Standing(
+            held_fen=-750, available_fen=150, withdrawing_fen=600, debt_fen=0, paid_out_fen=0
+        )
+    assert await audit(db) == []
+
+
+async def test_paid_out_is_what_left_for_good(db: Database) -> None:
+    owner, subject = new_id(), new_id()
+    from_withdrawing = debit(Account.PAYEE_WITHDRAWING, 300, subject, owner)
+    gone = [from_withdrawing, credit(Account.WECHAT_AVAILABLE, 280, subject), credit(Account.TAX_WITHHELD, 20, subject)]
+    back = [from_withdrawing, credit(Account.PAYEE_AVAILABLE, 300, subject, owner)]
+    await post(db, release(owner, 900), withdraw(owner, 600))
+    await post(db, Transfer(BOOK, "succeeded", "1", gone), Transfer(BOOK, "failed", "1", back))
+    async with db.transaction() as session:
+        standing = await ledger.standing_of(session, owner)
+    assert (standing.available_fen, standing.withdrawing_fen, standing.paid_out_fen) == (600, 0, 300)
     assert await audit(db) == []
 
 
