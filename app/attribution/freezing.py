@@ -21,7 +21,8 @@ SELECT
     b.promoter_id AS bond_id, b.person_id AS bond_person,
     b.upline_id AS bond_upline, b.upline_person AS bond_upline_person,
     gb.promoter_id AS guide_bond_id, gb.person_id AS guide_bond_person, gb.store_id AS guide_bond_store,
-    gt.promoter_id AS guide_id, gt.person_id AS guide_person, gt.store_id AS guide_store,
+    gt.touchpoint_id AS guide_touchpoint, gt.promoter_id AS guide_id, gt.person_id AS guide_person,
+    gt.store_id AS guide_store,
     sb.store_id AS bond_store,
     EXISTS (SELECT 1 FROM attribution_promoter o JOIN attribution_touch t ON t.distributor_id = o.promoter_id
             WHERE t.customer_id = $1 AND o.person_id = $1 AND o.valid_to IS NULL
@@ -49,7 +50,7 @@ LEFT JOIN LATERAL (
       AND coalesce(a.protected_until, 'infinity') > clock_timestamp() AND p.person_id IS DISTINCT FROM $1
 ) gb ON true
 LEFT JOIN LATERAL (
-    SELECT p.promoter_id, p.person_id, p.store_id
+    SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.store_id
     FROM attribution_touch t JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
     WHERE t.customer_id = $1 AND t.touched_at > clock_timestamp() - $3::interval AND p.person_id IS DISTINCT FROM $1
     ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
@@ -75,10 +76,12 @@ JOIN LATERAL (
 
 _FREEZE = """
 INSERT INTO attribution_line (line_id, order_id, distributor_id, upline_id, distributor_reason, guide_id, guide_reason,
-                              store_id, store_reason, room_id, room_reason, touchpoint_id)
-SELECT l, $1, d, u, dr, g, gr, s, sr, r, rr, t
+                              store_id, store_reason, room_id, room_reason, touchpoint_id,
+                              guide_touchpoint_id, room_touchpoint_id)
+SELECT l, $1, d, u, dr, g, gr, s, sr, r, rr, t, gt, rt
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::text[],
-            $10::uuid[], $11::text[], $12::uuid[]) AS x(l, d, u, dr, g, gr, s, sr, r, rr, t)
+            $10::uuid[], $11::text[], $12::uuid[], $13::uuid[], $14::uuid[])
+    AS x(l, d, u, dr, g, gr, s, sr, r, rr, t, gt, rt)
 """
 
 
@@ -108,8 +111,8 @@ async def candidates(session: AsyncSession, settings: Settings, customer_id: UUI
 def _candidates(row: asyncpg.Record) -> Candidates:
     share = _distributor(row, "share", Reason.SHARE_TOUCH, row["share_touchpoint"])
     bond = _distributor(row, "bond", Reason.BOND, None)
-    guide_bond = _guide(row, "guide_bond", Reason.BOND)
-    guide_touch = _guide(row, "guide", Reason.GUIDE_TOUCH)
+    guide_bond = _guide(row, "guide_bond", Reason.BOND, None)
+    guide_touch = _guide(row, "guide", Reason.GUIDE_TOUCH, row["guide_touchpoint"])
     return Candidates(
         distributor=share or bond,
         guide=guide_bond or guide_touch,
@@ -131,11 +134,15 @@ def _distributor(row: asyncpg.Record, prefix: str, reason: Reason, touchpoint_id
     )
 
 
-def _guide(row: asyncpg.Record, prefix: str, reason: Reason) -> Party | None:
+def _guide(row: asyncpg.Record, prefix: str, reason: Reason, touchpoint_id: UUID | None) -> Party | None:
     if row[f"{prefix}_id"] is None:
         return None
     return Party(
-        id=row[f"{prefix}_id"], person_id=row[f"{prefix}_person"], reason=reason, store_id=row[f"{prefix}_store"]
+        id=row[f"{prefix}_id"],
+        person_id=row[f"{prefix}_person"],
+        reason=reason,
+        store_id=row[f"{prefix}_store"],
+        touchpoint_id=touchpoint_id,
     )
 
 
@@ -177,6 +184,8 @@ async def freeze(session: AsyncSession, settings: Settings, checkout: Checkout) 
         [c.room_id for c in decided],
         [c.room_reason.value for c in decided],
         [c.touchpoint_id for c in decided],
+        [c.guide_touchpoint_id for c in decided],
+        [c.room_touchpoint_id for c in decided],
     )
     return decided
 
@@ -194,6 +203,8 @@ def _credit(row: asyncpg.Record) -> LineCredit:
         room_id=row["room_id"],
         room_reason=Reason(row["room_reason"]),
         touchpoint_id=row["touchpoint_id"],
+        guide_touchpoint_id=row["guide_touchpoint_id"],
+        room_touchpoint_id=row["room_touchpoint_id"],
     )
 
 
@@ -236,6 +247,8 @@ async def explain(session: AsyncSession, order_id: UUID) -> list[LineExplanation
             room=row["room_id"],
             room_reason=row["room_reason"],
             touchpoint=row["touchpoint_id"],
+            guide_touchpoint=row["guide_touchpoint_id"],
+            room_touchpoint=row["room_touchpoint_id"],
             decided_at=row["decided_at"],
         )
         for row in rows

@@ -128,4 +128,6 @@ class FrozenLine(Table, table=True):
     room_id: UUID | None = None
     room_reason: str = text()
     touchpoint_id: UUID | None = None
+    guide_touchpoint_id: UUID | None = None
+    room_touchpoint_id: UUID | None = None
     decided_at: datetime = made_at()

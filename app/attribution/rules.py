@@ -8,7 +8,8 @@ from app.attribution.schemas import LineCredit, Reason
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody who could be credited, and why. `person_id` is the customer account of the same human being."""
+    """Somebody who could be credited, and why. `person_id` is the customer account of the same human being;
+    `touchpoint_id` is what he was met by, None for a bond."""
 
     id: UUID
     person_id: UUID | None
@@ -38,38 +39,50 @@ class Candidates:
     own_link: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who is credited whatever the product, and why the distributor won or nobody did."""
+
+    distributor: Party | None
+    distributor_reason: Reason
+    guide: Party | None
+
+
+def eliminate(found: Candidates, buyer_id: UUID) -> Parties:
+    """Who is left. Buying through one's own link earns nothing, and one person earns one way: who is credited as the guide
+    is not also paid as distributor."""
+    guide = None if found.guide is not None and found.guide.person_id == buyer_id else found.guide
+    distributor, own_link = found.distributor, found.own_link
+    if distributor is not None and distributor.person_id == buyer_id:
+        distributor, own_link = None, True
+    if distributor is None:
+        return Parties(None, Reason.OWN_LINK if own_link else Reason.NONE, guide)
+    if guide is not None and _same_person(distributor.person_id, guide.person_id):
+        return Parties(None, Reason.SAME_PERSON, guide)
+    return Parties(distributor, distributor.reason, guide)
+
+
 def decide(
     line_id: UUID, found: Candidates, visit: RoomVisit | None, *, buyer_id: UUID, selling_store_id: UUID
 ) -> LineCredit:
-    """One line's credit.
-
-    Buying through one's own link earns nothing, and one person earns one way: who is credited as the guide is not also
-    paid as distributor or upline, and no upline is paid for his own purchase.
-    """
-    guide = None if found.guide is not None and found.guide.person_id == buyer_id else found.guide
-    distributor, distributor_reason = found.distributor, Reason.NONE
-    own_link = found.own_link
-    if distributor is not None and distributor.person_id == buyer_id:
-        distributor, own_link = None, True
-    if distributor is None and own_link:
-        distributor_reason = Reason.OWN_LINK
-    elif distributor is not None and guide is not None and _same_person(distributor.person_id, guide.person_id):
-        distributor, distributor_reason = None, Reason.SAME_PERSON
-    elif distributor is not None:
-        distributor_reason = distributor.reason
+    """One line's credit. Neither is an upline paid for his own purchase, nor beside himself as guide or distributor."""
+    parties = eliminate(found, buyer_id)
+    distributor, guide = parties.distributor, parties.guide
     store_id, store_reason = _store(guide, visit, found.bond_store_id, selling_store_id)
     return LineCredit(
         line_id=line_id,
         distributor_id=distributor.id if distributor else None,
         upline_id=_upline(distributor, guide, buyer_id) if distributor else None,
-        distributor_reason=distributor_reason,
+        distributor_reason=parties.distributor_reason,
+        touchpoint_id=distributor.touchpoint_id if distributor else None,
         guide_id=guide.id if guide else None,
         guide_reason=guide.reason if guide else Reason.NONE,
+        guide_touchpoint_id=guide.touchpoint_id if guide else None,
         store_id=store_id,
         store_reason=store_reason,
         room_id=visit.room_id if visit else None,
         room_reason=Reason.ROOM_TOUCH if visit else Reason.NONE,
-        touchpoint_id=(distributor.touchpoint_id if distributor else None) or (visit.touchpoint_id if visit else None),
+        room_touchpoint_id=visit.touchpoint_id if visit else None,
     )
 
 

@@ -45,7 +45,11 @@ class Reason(StrEnum):
 
 
 class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is credited for one order line, decided at checkout and frozen. Copied into facts."""
+    """Who is credited for one order line, decided at checkout and frozen. Copied into facts.
+
+    `touchpoint_id` is the link by which the distributor won, `guide_touchpoint_id` what the guide won by; both are None
+    where a bond did. `room_touchpoint_id` is what the room was entered by.
+    """
 
     line_id: UUID
     distributor_id: UUID | None
@@ -58,6 +62,8 @@ class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
     room_id: UUID | None
     room_reason: Reason
     touchpoint_id: UUID | None
+    guide_touchpoint_id: UUID | None = None
+    room_touchpoint_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ class ShareView(View):
 
 
 class LineExplanation(View):
-    """Why each party won one line."""
+    """Why each party won one line, and by which touchpoint: `touchpoint` is the distributor's."""
 
     line: UUID
     distributor: DistributorId | None
@@ -146,4 +152,6 @@ class LineExplanation(View):
     room: RoomId | None
     room_reason: Reason
     touchpoint: TouchpointId | None
+    guide_touchpoint: TouchpointId | None
+    room_touchpoint: TouchpointId | None
     decided_at: At

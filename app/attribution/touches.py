@@ -5,6 +5,7 @@ from uuid import UUID
 import asyncpg
 
 from app.attribution.freezing import candidates
+from app.attribution.rules import eliminate
 from app.attribution.schemas import CreditView, ShareCreate, Touchpoint, TouchpointKind, TouchView
 from app.core import db
 from app.core.db import AsyncSession
@@ -90,15 +91,16 @@ async def touch(
     if row["distributor_id"] is not None:
         await _bind_to_first_distributor(session, customer_id, row["distributor_id"])
     found = await candidates(session, settings, customer_id)
+    parties = eliminate(found, customer_id)
     return TouchView(
         id=row["id"],
         product=row["product_id"],
         room=row["touchpoint_room_id"],
         store=row["store_id"],
         credited=CreditView(
-            distributor=found.distributor.id if found.distributor else None,
-            guide=found.guide.id if found.guide else None,
-            store=found.guide.store_id if found.guide else found.bond_store_id,
+            distributor=parties.distributor.id if parties.distributor else None,
+            guide=parties.guide.id if parties.guide else None,
+            store=(parties.guide.store_id if parties.guide else None) or found.bond_store_id,
         ),
         touched_at=row["touched_at"],
     )

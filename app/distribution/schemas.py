@@ -149,7 +149,8 @@ class CommissionView(View):
 
 
 class CommissionCredit(View):
-    """Why the line was credited to this distributor (level 1) or to the one he brought (level 2)."""
+    """Why the line was credited to this distributor (level 1) or to the one he brought (level 2). `touchpoint` is the link
+    that won; null for a bond."""
 
     reason: Reason
     touchpoint: TouchpointId | None

@@ -65,6 +65,8 @@ def _line(
         room=line.room,
         room_reason=line.room_reason,
         touchpoint=line.touchpoint,
+        guide_touchpoint=line.guide_touchpoint,
+        room_touchpoint=line.room_touchpoint,
         decided_at=line.decided_at,
     )
 

@@ -50,7 +50,9 @@ class CreditedStore(View):
 
 
 class LineAttribution(View):
-    """One line: each party, why it won (or why nobody did), and what it earned so far."""
+    """One line: each party, why it won (or why nobody did), and what it earned so far. `touchpoint` is the link by which
+    the distributor won, `guide_touchpoint` what the guide won by (null where a bond did), `room_touchpoint` what the room was
+    entered by."""
 
     line: OrderLineId
     distributor: CreditedDistributor | None
@@ -63,6 +65,8 @@ class LineAttribution(View):
     room: RoomId | None
     room_reason: Reason
     touchpoint: TouchpointId | None
+    guide_touchpoint: TouchpointId | None
+    room_touchpoint: TouchpointId | None
     decided_at: At
 
 

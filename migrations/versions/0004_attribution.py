@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("room_id", sa.Uuid(), nullable=True),
         sa.Column("room_reason", sa.Text(), nullable=False),
         sa.Column("touchpoint_id", sa.Uuid(), nullable=True),
+        sa.Column("guide_touchpoint_id", sa.Uuid(), nullable=True),
+        sa.Column("room_touchpoint_id", sa.Uuid(), nullable=True),
         sa.Column(
             "decided_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),

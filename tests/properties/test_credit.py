@@ -81,6 +81,8 @@ def test_the_house_rules_hold(found: Candidates, visit: RoomVisit | None) -> Non
     assert (credit.guide_id is None) == (credit.guide_reason is Reason.NONE)
     assert (credit.room_id is None) == (credit.room_reason is Reason.NONE)
     assert credit.room_id == (visit.room_id if visit else None)
+    assert credit.room_touchpoint_id == (visit.touchpoint_id if visit else None)
+    assert (credit.touchpoint_id is not None) == (credit.distributor_reason is Reason.SHARE_TOUCH)
 
 
 @given(FOUND, VISITS)

@@ -249,6 +249,42 @@ async def test_a_product_taken_off_before_the_visit_is_not_credited(town: Town) 
     assert (await town.buy(buyer)).room_id is None
 
 
+async def test_each_party_names_its_own_touchpoint_and_a_bond_none(town: Town, db: Database) -> None:
+    buyer = new_id()
+    bound, bound_person = await town.promoter()
+    gone, gone_person = await town.promoter()
+    _, guide_person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    link = await town.link(bound_person)
+    await town.come(buyer, link)
+    guide_link = await town.link(guide_person)
+    await town.come(buyer, guide_link)
+    first = await town.buy(buyer)
+    assert (first.touchpoint_id, first.guide_touchpoint_id, first.room_touchpoint_id) == (link, guide_link, None)
+
+    await town.age(20 * 24 * 3600)
+    room, _ = await town.room()
+    async with db.transaction() as session:
+        into_room = await touches.share(session, sharer_id=gone_person, asked=ShareCreate(room=room))
+    await town.come(buyer, into_room.id)
+    await town.end(gone)
+    credit = await town.buy(buyer)
+    assert (distributor(credit), credit.touchpoint_id) == ((bound, Reason.BOND), None)
+    assert (credit.guide_id, credit.guide_touchpoint_id) == (None, None)
+    assert (credit.room_id, credit.room_touchpoint_id) == (room, into_room.id)
+
+
+async def test_a_touch_answers_whom_the_checkout_will_credit(town: Town) -> None:
+    buyer, store = new_id(), new_id()
+    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=store)
+    await town.come(buyer, await town.link(person))
+    await town.promoter(person=person)
+    told = (await town.come(buyer, await town.link(person))).credited
+    credit = await town.buy(buyer)
+    assert distributor(credit) == (None, Reason.SAME_PERSON)
+    assert (told.distributor, told.guide, told.store) == (None, guide, store)
+    assert (credit.distributor_id, credit.guide_id, credit.store_id) == (told.distributor, told.guide, told.store)
+
+
 async def test_unknown_links_and_rooms_are_not_there(town: Town) -> None:
     with pytest.raises(NotFound):
         await town.come(new_id(), new_id())
