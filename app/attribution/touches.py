@@ -85,7 +85,7 @@ async def touch(
 ) -> TouchView:
     """Record that a customer came by a link or code. Raises NotFound for an unknown one.
 
-    The first share touch of a customer without a distributor also binds him to that distributor: first wins.
+    The first share touch of a customer without a valid distributor also binds him to that distributor: first wins.
     """
     row = await _write_touch(session, customer_id, touchpoint_id, entry=entry)
     if row["distributor_id"] is not None:
@@ -131,17 +131,23 @@ async def _write_touch(
     return row
 
 
+# Reading `ended` makes its UPDATE run before the INSERT meets the open bond.
+_BIND_TO_FIRST = """
+WITH ended AS (
+    UPDATE attribution_bond b SET ended_at = clock_timestamp()
+    WHERE customer_id = $2 AND kind = 'distributor' AND ended_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM attribution_promoter p WHERE p.promoter_id = b.promoter_id AND p.valid_to IS NULL)
+    RETURNING id
+)
+INSERT INTO attribution_bond (id, customer_id, kind, promoter_id)
+SELECT $1, $2, 'distributor', promoter_id FROM attribution_promoter
+WHERE promoter_id = $3 AND valid_to IS NULL AND person_id IS DISTINCT FROM $2 AND (SELECT count(*) FROM ended) >= 0
+ON CONFLICT (customer_id, kind) WHERE ended_at IS NULL DO NOTHING
+"""
+
+
 async def _bind_to_first_distributor(session: AsyncSession, customer_id: UUID, distributor_id: UUID) -> None:
-    await db.execute(
-        session,
-        """INSERT INTO attribution_bond (id, customer_id, kind, promoter_id)
-           SELECT $1, $2, 'distributor', promoter_id FROM attribution_promoter
-           WHERE promoter_id = $3 AND valid_to IS NULL AND person_id IS DISTINCT FROM $2
-           ON CONFLICT (customer_id, kind) WHERE ended_at IS NULL DO NOTHING""",
-        new_id(),
-        customer_id,
-        distributor_id,
-    )
+    await db.execute(session, _BIND_TO_FIRST, new_id(), customer_id, distributor_id)
 
 
 async def share(session: AsyncSession, *, sharer_id: UUID, asked: ShareCreate) -> Touchpoint:

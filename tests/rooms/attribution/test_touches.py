@@ -115,6 +115,19 @@ async def test_the_last_share_touch_within_fifteen_days_wins_else_the_bond(town:
     assert distributor(await town.buy(buyer)) == (None, Reason.NONE)
 
 
+async def test_a_bond_to_one_who_no_longer_sells_gives_way_to_the_next(town: Town, db: Database) -> None:
+    buyer = new_id()
+    (first, first_person), (second, second_person) = await town.promoter(), await town.promoter()
+    await town.come(buyer, await town.link(first_person))
+    await town.end(first)
+    await town.come(buyer, await town.link(second_person))
+    await town.age(15 * 24 * 3600 + 1)
+    assert distributor(await town.buy(buyer)) == (second, Reason.BOND)
+    async with db.transaction() as session:
+        bonds = await sql.fetch(session, "SELECT promoter_id, ended_at IS NULL FROM attribution_bond ORDER BY bound_at")
+    assert [tuple(bond) for bond in bonds] == [(first, False), (second, True)], "the old one is kept, ended"
+
+
 async def test_an_ended_distributor_earns_nothing_new_and_keeps_the_old(town: Town, db: Database) -> None:
     buyer = new_id()
     promoter, person = await town.promoter()
