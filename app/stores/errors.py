@@ -5,6 +5,7 @@
 * Forbidden 403
   + RoleNotGrantable        the role is not one that this caller may give, change or take away
   + AccountLinkNotGrantable only headquarters says which customer account is a staff member's own
+  + RegionsOutOfReach       store staff ask for the ranking of regions
 * Conflict 409
   + OrganisationCodeTaken   a unit or store has this code
   + LoginTaken              somebody has this login
@@ -37,6 +38,13 @@ class AccountLinkNotGrantable(Forbidden):
 
     en = "Only headquarters may set or change a staff member's customer account."
     zh = "仅总部可设置或更改员工关联的顾客账号。"
+
+
+class RegionsOutOfReach(Forbidden):
+    """A region's row holds what all its stores sold; who reaches one store does not see it."""
+
+    en = "Regions are ranked for regions and headquarters only."
+    zh = "仅大区和总部可查看大区业绩排行。"
 
 
 class OrganisationCodeTaken(Conflict):

@@ -6,11 +6,13 @@ from uuid import UUID
 
 from app.attribution import LineCredit
 from app.core import db
-from app.core.auth import Actor
+from app.core.auth import Actor, Role
 from app.core.db import AsyncSession
 from app.core.events import Recorded
+from app.core.http.pages import Paging
 from app.core.ids import new_id, wire
 from app.mall import OrderPaid, RefundAgreed
+from app.stores.errors import RegionsOutOfReach
 from app.stores.organisation import store_refs
 from app.stores.rules import DEFAULT_RULE, SplitRule, period_range, reversal, rule_at, split
 from app.stores.schemas import By, EntryKind, PerformanceEntry, PerformanceItem, PerformanceView, SplitRole
@@ -136,37 +138,47 @@ FROM stores_performance p
 
 _WITHIN = "p.business_at >= $1 AND p.business_at < $2 AND starts_with(p.scope_path, $3)"
 
-_RANKINGS = {
+_RANKED = {
     By.GUIDE: (
         "stf",
         f"""SELECT g.id, g.name, {_SUMS} JOIN stores_staff g ON g.id = p.guide_id
-            WHERE p.role = 'guide' AND {_WITHIN}
-            GROUP BY g.id ORDER BY net_fen DESC, g.id LIMIT $4""",
+            WHERE p.role = 'guide' AND {_WITHIN} GROUP BY g.id""",
     ),
     By.STORE: (
         "sto",
         f"""SELECT s.id, s.name, {_SUMS} JOIN stores_store s ON s.id = p.store_id
-            WHERE p.role = 'store' AND {_WITHIN}
-            GROUP BY s.id ORDER BY net_fen DESC, s.id LIMIT $4""",
+            WHERE p.role = 'store' AND {_WITHIN} GROUP BY s.id""",
     ),
+    # A sale below a region below a region counts for both.
     By.REGION: (
         "org",
-        f"""SELECT u.id, u.name, {_SUMS} JOIN stores_store s ON s.id = p.store_id JOIN stores_unit u ON u.id = s.unit_id
-            WHERE {_WITHIN}
-            GROUP BY u.id ORDER BY net_fen DESC, u.id LIMIT $4""",
+        f"""SELECT u.id, u.name, {_SUMS} JOIN stores_unit u ON u.kind = 'region' AND starts_with(p.scope_path, u.path)
+            WHERE starts_with(u.path, $3) AND {_WITHIN} GROUP BY u.id""",
     ),
 }
 
 
-async def ranking(session: AsyncSession, actor: Actor, *, by: By, period: str, limit: int) -> PerformanceView:
-    """Who sold how much in a period, within scope, best first. Raises PeriodUnreadable."""
+async def ranking(session: AsyncSession, actor: Actor, *, by: By, period: str, paging: Paging) -> PerformanceView:
+    """Who sold how much in a period, within scope, best first.
+
+    Raises PeriodUnreadable, CursorInvalid, and RegionsOutOfReach for staff who reach no whole region.
+    """
+    if by is By.REGION and actor.role not in (Role.REGION, Role.HQ):
+        raise RegionsOutOfReach
     from_at, to_at = period_range(period)
-    prefix, sql = _RANKINGS[by]
-    rows = await db.fetch(session, sql, from_at, to_at, actor.scope_path, limit)
-    return PerformanceView(
-        by=by,
-        period=period,
-        from_at=from_at,
-        to_at=to_at,
-        items=[PerformanceItem(**{**dict(row), "id": wire(prefix, row["id"])}) for row in rows],
+    prefix, ranked = _RANKED[by]
+    rows = await db.fetch(
+        session,
+        f"""WITH ranked AS ({ranked})
+            SELECT r.* FROM ranked r
+            WHERE $4::uuid IS NULL OR (-r.net_fen, r.id) > (SELECT -a.net_fen, a.id FROM ranked a WHERE a.id = $4)
+            ORDER BY r.net_fen DESC, r.id LIMIT $5""",  # noqa: S608  constants only
+        from_at,
+        to_at,
+        actor.scope_path,
+        paging.after_id(prefix),
+        paging.limit + 1,
     )
+    items = [PerformanceItem(**{**dict(row), "id": wire(prefix, row["id"])}) for row in rows]
+    page = paging.page(prefix, items, [row["id"] for row in rows])
+    return PerformanceView(by=by, period=period, from_at=from_at, to_at=to_at, items=page.items, next=page.next)

@@ -20,6 +20,7 @@ from app.stores.errors import (
     OrganisationCodeTaken,
     PeriodUnreadable,
     PostMismatch,
+    RegionsOutOfReach,
     RoleNotGrantable,
 )
 from app.stores.rules import near_point
@@ -252,11 +253,14 @@ async def put_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -
 @router.get(
     "/admin/stores/performance",
     summary="Who sold how much",
-    responses=problems(Unauthenticated, Forbidden, PeriodUnreadable, ValidationFailed),
+    responses=problems(
+        Unauthenticated, Forbidden, RegionsOutOfReach, PeriodUnreadable, CursorInvalid, ValidationFailed
+    ),
 )
 async def get_performance(
     actor: CurrentStaff,
     session: Tx,
+    paging: PageQuery,
     by: By,
     period: Annotated[
         str,
@@ -266,12 +270,12 @@ async def get_performance(
             examples=["day:2026-11-21"],
         ),
     ],
-    limit: Annotated[int, Query(ge=1, le=100, description="How many rows at most.")] = 20,
 ) -> PerformanceView:
     """Ranked by `net_fen`, then by id, within scope. A guide's and a store's rows hold their own parts of the split; a
-    region's row holds everything that its stores sold. A sale counts on the day it was paid, a refund on the day it was
+    region's row holds everything sold below it, regions inside it too; stores right below headquarters belong to no region.
+    Regions are ranked for regions and headquarters only. A sale counts on the day it was paid, a refund on the day it was
     agreed; `orders` counts orders paid in the period."""
-    return await performance.ranking(session, actor, by=by, period=period, limit=limit)
+    return await performance.ranking(session, actor, by=by, period=period, paging=paging)
 
 
 @router.get(

@@ -267,13 +267,15 @@ class PerformanceItem(View):
 
 
 class PerformanceView(View):
-    """The ranking of one period, `[from_at, to_at)`, made of China days."""
+    """A page of the ranking of one period, `[from_at, to_at)`, made of China days. `next` goes into `after` of the
+    following request; null on the last page."""
 
     by: By
     period: str
     from_at: At
     to_at: At
     items: list[PerformanceItem]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
