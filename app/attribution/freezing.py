@@ -13,7 +13,8 @@ from app.core import db
 from app.core.db import AsyncSession
 from app.core.settings import Settings
 
-# Only promoters who are valid now can win, and never one who is the buyer himself.
+# Only promoters who are valid now can win, and never one who is the buyer himself. The time of the statement, unlike the
+# clock's, can bound an index: years of touches are not read to find the last days'.
 _CANDIDATES = """
 SELECT
     s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
@@ -26,14 +27,14 @@ SELECT
     sb.store_id AS bond_store,
     EXISTS (SELECT 1 FROM attribution_promoter o JOIN attribution_touch t ON t.distributor_id = o.promoter_id
             WHERE t.customer_id = $1 AND o.person_id = $1 AND o.valid_to IS NULL
-              AND t.touched_at > clock_timestamp() - $2::interval) AS own_link
+              AND t.touched_at > statement_timestamp() - $2::interval) AS own_link
 FROM (SELECT 1) AS one
 LEFT JOIN LATERAL (
     SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
     FROM attribution_touch t
     JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
     LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-    WHERE t.customer_id = $1 AND t.touched_at > clock_timestamp() - $2::interval AND p.person_id IS DISTINCT FROM $1
+    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $2::interval AND p.person_id IS DISTINCT FROM $1
     ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
 ) s ON true
 LEFT JOIN LATERAL (
@@ -47,12 +48,12 @@ LEFT JOIN LATERAL (
     SELECT p.promoter_id, p.person_id, p.store_id
     FROM attribution_bond a JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
     WHERE a.customer_id = $1 AND a.kind = 'guide' AND a.ended_at IS NULL
-      AND coalesce(a.protected_until, 'infinity') > clock_timestamp() AND p.person_id IS DISTINCT FROM $1
+      AND coalesce(a.protected_until, 'infinity') > statement_timestamp() AND p.person_id IS DISTINCT FROM $1
 ) gb ON true
 LEFT JOIN LATERAL (
     SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.store_id
     FROM attribution_touch t JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
-    WHERE t.customer_id = $1 AND t.touched_at > clock_timestamp() - $3::interval AND p.person_id IS DISTINCT FROM $1
+    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $3::interval AND p.person_id IS DISTINCT FROM $1
     ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
 ) gt ON true
 LEFT JOIN LATERAL (
@@ -66,9 +67,9 @@ FROM unnest($2::uuid[]) AS p(product_id)
 JOIN LATERAL (
     SELECT t.room_id, w.store_id, t.touchpoint_id
     FROM attribution_touch t
-    JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= clock_timestamp()
+    JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= statement_timestamp()
     JOIN attribution_shelf s ON s.room_id = t.room_id AND s.product_id = p.product_id
-    WHERE t.customer_id = $1 AND t.touched_at > clock_timestamp() - $3::interval
+    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $3::interval
       AND coalesce(s.removed_at, 'infinity') > t.touched_at
     ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
 ) v ON true

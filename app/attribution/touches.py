@@ -110,7 +110,7 @@ _WRITE_TOUCH = """
 INSERT INTO attribution_touch
     (id, customer_id, touchpoint_id, distributor_id, guide_id, room_id, store_id, product_id, first, entry)
 SELECT $1, $2, t.id, t.distributor_id, coalesce(t.guide_id, r.guide_id),
-       CASE WHEN coalesce(w.live_to, 'infinity') > clock_timestamp() THEN w.room_id END,
+       CASE WHEN coalesce(w.live_to, 'infinity') > statement_timestamp() THEN w.room_id END,
        coalesce(t.store_id, r.store_id), t.product_id,
        NOT EXISTS (SELECT 1 FROM attribution_touch a WHERE a.customer_id = $2), $4
 FROM attribution_touchpoint t

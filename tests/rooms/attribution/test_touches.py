@@ -1,12 +1,13 @@
 """Who is credited: from links, bonds and rooms to the frozen line, and nothing later moves it."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from app import attribution
-from app.attribution import BondKind, Checkout, LineCredit, LineToCredit, PromoterKind, Reason, touches
+from app.attribution import BondKind, Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
 from app.attribution.schemas import ShareCreate
 from app.core import db as sql
 from app.core.db import Database
@@ -296,6 +297,18 @@ async def test_a_touch_answers_whom_the_checkout_will_credit(town: Town) -> None
     assert distributor(credit) == (None, Reason.SAME_PERSON)
     assert (told.distributor, told.guide, told.store) == (None, guide, store)
     assert (credit.distributor_id, credit.guide_id, credit.store_id) == (told.distributor, told.guide, told.store)
+
+
+async def test_touches_of_long_ago_are_not_read(town: Town, db: Database) -> None:
+    last_days = [timedelta(days=1)] * 2
+    async with db.transaction() as session:
+        await sql.execute(session, "SET LOCAL enable_seqscan = off")
+        credit = await sql.fetch(session, f"EXPLAIN {freezing._CANDIDATES}", new_id(), *last_days)
+        visits = await sql.fetch(session, f"EXPLAIN {freezing._ROOM_VISITS}", new_id(), [PRODUCT], timedelta(days=1))
+    plan = [row[0].strip() for row in (*credit, *visits)]
+    bounded = [line for line in plan if "touched_at >" in line and "statement_timestamp" in line]
+    assert len([line for line in bounded if line.startswith("Index Cond")]) >= 3, "the share's, the guide's, the room's"
+    assert not [line for line in bounded if line.startswith("Filter")]
 
 
 async def test_unknown_links_and_rooms_are_not_there(town: Town) -> None:
