@@ -58,11 +58,10 @@ async def store_refs(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID,
     return {row["id"]: StoreRef(row["id"], row["name"], row["path"]) for row in rows}
 
 
-async def _held_parent(session: AsyncSession, actor: Actor, unit_id: UUID) -> str:
-    """Lock the unit that something is opened below, so that codes are compared one after the other; its path."""
+async def _path_of_parent(session: AsyncSession, actor: Actor, unit_id: UUID) -> str:
     path: str | None = await db.fetchval(
         session,
-        "SELECT path FROM stores_unit WHERE id = $1 AND starts_with(path, $2) FOR NO KEY UPDATE",
+        "SELECT path FROM stores_unit WHERE id = $1 AND starts_with(path, $2)",
         unit_id,
         actor.scope_path,
     )
@@ -72,7 +71,9 @@ async def _held_parent(session: AsyncSession, actor: Actor, unit_id: UUID) -> st
 
 
 async def _refuse_taken_code(session: AsyncSession, code: str) -> None:
-    """A unit and a store may not share a code either: their paths would be one."""
+    """A unit and a store may not share a code either. Headquarters is locked first: codes are compared one after the
+    other, also those opened at once below different units."""
+    await db.execute(session, "SELECT FROM stores_unit WHERE kind = 'hq' FOR NO KEY UPDATE")
     if await db.fetchval(
         session,
         """SELECT EXISTS (SELECT 1 FROM stores_unit WHERE code = $1)
@@ -84,7 +85,7 @@ async def _refuse_taken_code(session: AsyncSession, code: str) -> None:
 
 async def add_unit(session: AsyncSession, actor: Actor, body: UnitCreate) -> UUID:
     """A region below a unit within scope. Raises NotFound, OrganisationCodeTaken."""
-    parent_path = await _held_parent(session, actor, body.parent)
+    parent_path = await _path_of_parent(session, actor, body.parent)
     await _refuse_taken_code(session, body.code)
     unit_id = new_id()
     written = await db.execute(
@@ -145,7 +146,7 @@ async def change_unit(session: AsyncSession, actor: Actor, unit_id: UUID, body: 
 
 async def add_store(session: AsyncSession, actor: Actor, body: StoreCreate) -> UUID:
     """Open a store and its stock place. Raises NotFound, OrganisationCodeTaken."""
-    unit_path = await _held_parent(session, actor, body.unit)
+    unit_path = await _path_of_parent(session, actor, body.unit)
     await _refuse_taken_code(session, body.code)
     store_id = new_id()
     path = f"{unit_path}{body.code}/"

@@ -10,9 +10,11 @@ from app.core.auth import Actor, Kind, Role
 from app.core.db import Database, fetch, fetchval
 from app.core.errors import NotFound
 from app.core.ids import new_id, parse
-from app.stores import LoginTaken
+from app.stores import LoginTaken, organisation
+from app.stores.schemas import UnitCreate
+from tests.overlap import beside, waits
 from tests.rooms.customers import logins
-from tests.rooms.stores.chain import PASSWORD, Chain, a_store, build, first_headquarters, log_in, somebody
+from tests.rooms.stores.chain import PASSWORD, Chain, a_store, actor_of, build, first_headquarters, log_in, somebody
 
 UNITS, STORES, STAFF = "/v1/admin/stores/units", "/v1/admin/stores/stores", "/v1/admin/stores/staff"
 
@@ -84,6 +86,19 @@ async def test_two_stores_with_one_code_at_once_make_one(chain: Chain, api: http
         )
     )
     assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409, 409, 409]
+
+
+async def test_a_unit_and_a_store_opened_at_once_do_not_share_a_code(
+    chain: Chain, api: httpx.AsyncClient, db: Database
+) -> None:
+    headquarters = await actor_of(db, chain.hq)
+    region = UnitCreate.model_validate({"parent": chain.units["north"]["id"], "code": "x1", "name": "x"})
+    async with db.transaction() as session:
+        await organisation.add_unit(session, headquarters, region)
+        store = beside(api.post(STORES, json=a_store(chain.units["south"]["id"], "x1"), headers=chain.hq.headers))
+        assert await waits(session, store)
+    taken = await store
+    assert (taken.status_code, taken.json()["code"]) == (409, "organisation_code_taken")
 
 
 async def test_everyone_sees_what_lies_below_the_own_path(chain: Chain, api: httpx.AsyncClient) -> None:
