@@ -112,11 +112,12 @@ INSERT INTO attribution_touch
 SELECT $1, $2, t.id, t.distributor_id, coalesce(t.guide_id, r.guide_id),
        CASE WHEN coalesce(w.live_to, 'infinity') > statement_timestamp() THEN w.room_id END,
        coalesce(t.store_id, r.store_id), t.product_id,
-       NOT EXISTS (SELECT 1 FROM attribution_touch a WHERE a.customer_id = $2), $4
+       $5 AND NOT EXISTS (SELECT 1 FROM attribution_touch a WHERE a.customer_id = $2), $4
 FROM attribution_touchpoint t
 LEFT JOIN attribution_touchpoint r ON r.kind = 'room' AND r.room_id = t.room_id AND t.kind = 'share'
 LEFT JOIN attribution_touchpoint w ON w.kind = 'room' AND w.room_id = t.room_id
 WHERE t.id = $3
+ON CONFLICT (customer_id) WHERE first DO NOTHING
 RETURNING id, distributor_id, product_id, store_id, touched_at,
           (SELECT room_id FROM attribution_touchpoint WHERE id = $3) AS touchpoint_room_id
 """
@@ -125,10 +126,12 @@ RETURNING id, distributor_id, product_id, store_id, touched_at,
 async def _write_touch(
     session: AsyncSession, customer_id: UUID, touchpoint_id: UUID, *, entry: str | None
 ) -> asyncpg.Record:
-    row = await db.fetchrow(session, _WRITE_TOUCH, new_id(), customer_id, touchpoint_id, entry)
-    if row is None:
-        raise NotFound
-    return row
+    # Nothing is written for an unknown touchpoint, nor as the first when another first came at the same time.
+    for may_be_first in (True, False):
+        row = await db.fetchrow(session, _WRITE_TOUCH, new_id(), customer_id, touchpoint_id, entry, may_be_first)
+        if row is not None:
+            return row
+    raise NotFound
 
 
 # Reading `ended` makes its UPDATE run before the INSERT meets the open bond.

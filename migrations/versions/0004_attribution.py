@@ -113,6 +113,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("attribution_touch_pkey")),
     )
     op.create_index("attribution_touch_customer_idx", "attribution_touch", ["customer_id", "touched_at"], unique=False)
+    op.create_index(
+        "attribution_touch_first_key",
+        "attribution_touch",
+        ["customer_id"],
+        unique=True,
+        postgresql_where=sa.text("first"),
+    )
     op.create_index("attribution_touch_touchpoint_idx", "attribution_touch", ["touchpoint_id"], unique=False)
     op.create_table(
         "attribution_touchpoint",

@@ -15,6 +15,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id, parse, wire
 from app.core.settings import Settings
 from tests.audit import audit
+from tests.overlap import beside, waits
 from tests.shop import Person, Shop
 
 PRODUCT, OTHER_PRODUCT, SELLING_STORE = new_id(), new_id(), new_id()
@@ -297,6 +298,22 @@ async def test_a_touch_answers_whom_the_checkout_will_credit(town: Town) -> None
     assert distributor(credit) == (None, Reason.SAME_PERSON)
     assert (told.distributor, told.guide, told.store) == (None, guide, store)
     assert (credit.distributor_id, credit.guide_id, credit.store_id) == (told.distributor, told.guide, told.store)
+
+
+async def test_of_two_first_touches_at_once_one_is_the_first(town: Town, db: Database) -> None:
+    buyer = new_id()
+    (first, person), (_, other_person) = await town.promoter(), await town.promoter()
+    link, other = await town.link(person), await town.link(other_person)
+    async with db.transaction() as session:
+        await touches.touch(session, town.settings, customer_id=buyer, touchpoint_id=link, entry=None)
+        rival = beside(town.come(buyer, other))
+        assert await waits(session, rival)
+    assert (await rival).credited.distributor is not None
+    async with db.transaction() as session:
+        seen = await sql.fetch(session, "SELECT touchpoint_id, first FROM attribution_touch ORDER BY first DESC")
+        bonds = await sql.fetch(session, "SELECT promoter_id FROM attribution_bond")
+    assert [tuple(touch) for touch in seen] == [(link, True), (other, False)]
+    assert [tuple(bond) for bond in bonds] == [(first,)]
 
 
 async def test_touches_of_long_ago_are_not_read(town: Town, db: Database) -> None:
