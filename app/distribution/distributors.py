@@ -56,14 +56,15 @@ async def _application(session: AsyncSession, application_id: UUID) -> Applicati
 
 
 async def list_applications(
-    session: AsyncSession, status: ApplicationStatus | None, paging: Paging
+    session: AsyncSession, paging: Paging, *, status: ApplicationStatus | None = None, customer_id: UUID | None = None
 ) -> Page[ApplicationView]:
-    """Applications, of one status if asked, newest first."""
+    """Applications, of one status or one customer if asked, newest first."""
     rows = await db.fetch(
         session,
-        f"""{_APPLICATION} WHERE ($1::text IS NULL OR a.status = $1) AND ($2::uuid IS NULL OR a.id < $2)
-            ORDER BY a.id DESC LIMIT $3""",
+        f"""{_APPLICATION} WHERE ($1::text IS NULL OR a.status = $1) AND ($2::uuid IS NULL OR a.customer_id = $2)
+            AND ($3::uuid IS NULL OR a.id < $3) ORDER BY a.id DESC LIMIT $4""",
         status.value if status else None,
+        customer_id,
         paging.after_id("apl"),
         paging.limit + 1,
     )

@@ -43,6 +43,16 @@ async def apply(actor: CurrentCustomer, body: ApplicationCreate, session: Tx) ->
 
 
 @router.get(
+    "/distribution/applications",
+    summary="One's applications",
+    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
+)
+async def list_own_applications(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ApplicationView]:
+    """Newest first, each with the state it is in and, once it is decided, the reason if one was given."""
+    return await distributors.list_applications(session, paging, customer_id=actor.id)
+
+
+@router.get(
     "/partner/summary", summary="One's money at a glance", responses=problems(Unauthenticated, Forbidden, NotFound)
 )
 async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
@@ -93,7 +103,7 @@ async def list_applications(
     actor: Headquarters, session: Tx, paging: PageQuery, status: ApplicationStatus | None = None
 ) -> Page[ApplicationView]:
     """Newest first; `status=applied` is what waits for a decision."""
-    return await distributors.list_applications(session, status, paging)
+    return await distributors.list_applications(session, paging, status=status)
 
 
 @router.post(

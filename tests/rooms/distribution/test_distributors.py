@@ -60,6 +60,22 @@ async def test_a_refused_applicant_may_apply_again(
     assert (await api.get("/v1/partner/summary", headers=headers)).status_code == 404
 
 
+async def test_an_applicant_reads_the_own_applications_and_why_one_was_refused(
+    api: httpx.AsyncClient, simulator: httpx.AsyncClient, db: Database
+) -> None:
+    hq = await first_headquarters(api, db)
+    headers, stranger = [logins.bearer(await logins.log_in(api, simulator)) for _ in range(2)]
+    first = await apply(api, headers)
+    await decide(api, hq, first["id"], approve=False, reason="资料不全")
+    second = await apply(api, headers)
+    mine = (await api.get(APPLICATIONS, headers=headers)).json()["items"]
+    assert [(one["id"], one["status"], one["reason"]) for one in mine] == [
+        (second["id"], "applied", None),
+        (first["id"], "refused", "资料不全"),
+    ]
+    assert (await api.get(APPLICATIONS, headers=stranger)).json()["items"] == []
+
+
 async def test_two_decisions_at_once_make_one_distributor(
     api: httpx.AsyncClient, simulator: httpx.AsyncClient, db: Database
 ) -> None:
