@@ -91,8 +91,9 @@ class Worker:
 
         try:
             await connection.add_listener(NUMBERED_CHANNEL, wake)
-            while not self._stop.is_set() and not connection.is_closed():
+            while not self._stop.is_set():
                 await self._pause(self._stop, _LOOK_AGAIN_S)
+                await connection.execute("SELECT 1")  # one that only listens would not learn that nobody speaks
         finally:
             await connection.close(timeout=2)
 

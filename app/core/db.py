@@ -6,8 +6,10 @@ flushes the session, emits the pending BEGIN or SAVEPOINT, and marks the transac
 the edge refuses to commit even if somebody swallowed the error. Hot verbs hold no ORM rows.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +39,9 @@ class _State:
 
 _state: ContextVar[_State | None] = ContextVar("transaction_state", default=None)
 
+
+_ANSWER_WITHIN_S = 3
+"""How much longer than the server's own limit a statement is waited for, and how long for a good-bye."""
 
 ENGINE_URL = "postgresql+asyncpg://"
 """For SQLAlchemy, which hands the rest to the driver: `connect_args={"dsn": asyncpg_url(…)}`."""
@@ -72,18 +77,23 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
 
     def connect_arguments(self, name: str) -> dict[str, Any]:
-        """What each connection of ours is opened with, for `asyncpg.connect` and its pool as for the engine."""
+        """What each connection of ours is opened with, for `asyncpg.connect` and its pool as for the engine.
+
+        A server that says nothing is given up a little after the time at which it should have ended the statement.
+        """
+        limit_ms = self._settings.statement_timeout_ms
         return {
             "dsn": asyncpg_url(self.url),
             "server_settings": {
                 "application_name": name,
                 "timezone": "UTC",
                 "jit": "off",
-                "statement_timeout": str(self._settings.statement_timeout_ms),
+                "statement_timeout": str(limit_ms),
                 "lock_timeout": str(self._settings.lock_timeout_ms),
                 "idle_in_transaction_session_timeout": "15000",
             },
             "timeout": 10,
+            "command_timeout": limit_ms / 1000 + _ANSWER_WITHIN_S if limit_ms else None,
         }
 
     @asynccontextmanager
@@ -110,7 +120,10 @@ class Database:
             _state.reset(state_token)
 
     async def close(self) -> None:
-        await self.engine.dispose()
+        """Say good-bye on every connection, for a few seconds: a silent server keeps no process from ending."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await self.engine.dispose()
 
 
 def _refuse_lost(connection: Any, *_: Any) -> None:
@@ -119,10 +132,24 @@ def _refuse_lost(connection: Any, *_: Any) -> None:
         raise DisconnectionError("the connection was lost")
 
 
-def _mark_failed(_: ExceptionContext | None = None) -> None:
+def _mark_failed(context: ExceptionContext | None = None) -> None:
     state = _state.get()
     if state is not None:
         state.failed = True
+    if context is not None and isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+
+
+@contextmanager
+def _watched(connection: "asyncpg.Connection[asyncpg.Record]") -> Iterator[None]:
+    """Whatever goes wrong marks the transaction; a server that did not answer in time is not asked again."""
+    try:
+        yield
+    except BaseException as error:
+        _mark_failed()
+        if isinstance(error, TimeoutError):
+            connection.terminate()
+        raise
 
 
 @asynccontextmanager
@@ -156,10 +183,11 @@ async def _borrow(session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]"
     # session.connection() is what emits a SAVEPOINT that begin_nested() only noted.
     raw = await (await session.connection()).get_raw_connection()
     adapted: Any = raw.dbapi_connection
+    connection = adapted.driver_connection
     if adapted._transaction is None:
         # SQLAlchemy begins with its own first statement; ours would autocommit before that.
-        await adapted._start_transaction()
-    connection = adapted.driver_connection
+        with _watched(connection):
+            await adapted._start_transaction()
     sync.info["borrowed"] = (sync.get_nested_transaction() or sync.get_transaction(), connection)
     return connection
 
@@ -167,21 +195,15 @@ async def _borrow(session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]"
 async def fetch(session: AsyncSession, sql: str, *args: Any) -> list[asyncpg.Record]:
     """All rows of hand-written SQL, run inside the session's transaction. JSONB goes in as text and comes out decoded."""
     connection = await _borrow(session)
-    try:
+    with _watched(connection):
         return await connection.fetch(sql, *args)
-    except BaseException:
-        _mark_failed()
-        raise
 
 
 async def fetchrow(session: AsyncSession, sql: str, *args: Any) -> asyncpg.Record | None:
     """The first row or None."""
     connection = await _borrow(session)
-    try:
+    with _watched(connection):
         return await connection.fetchrow(sql, *args)
-    except BaseException:
-        _mark_failed()
-        raise
 
 
 async def fetchval(session: AsyncSession, sql: str, *args: Any) -> Any:
@@ -193,11 +215,8 @@ async def fetchval(session: AsyncSession, sql: str, *args: Any) -> Any:
 async def execute(session: AsyncSession, sql: str, *args: Any) -> int:
     """Run a statement; the number of rows it touched."""
     connection = await _borrow(session)
-    try:
+    with _watched(connection):
         tag = await connection.execute(sql, *args)
-    except BaseException:
-        _mark_failed()
-        raise
     count = tag.rpartition(" ")[2]
     return int(count) if count.isdigit() else 0
 
@@ -205,8 +224,5 @@ async def execute(session: AsyncSession, sql: str, *args: Any) -> int:
 async def executemany(session: AsyncSession, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
     """Run a statement once per row, pipelined."""
     connection = await _borrow(session)
-    try:
+    with _watched(connection):
         await connection.executemany(sql, rows)
-    except BaseException:
-        _mark_failed()
-        raise

@@ -6,6 +6,7 @@ carry a stable number of our own.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from app.core.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT = timedelta(seconds=10)
+_CLOSE_WITHIN_S = 3
 
 Run = Callable[[Runtime, dict[str, Any]], Awaitable[None]]
 Sweep = Callable[[Runtime], Awaitable[None]]
@@ -117,7 +119,12 @@ class JobRunner:
                 self._add_cron(queuer, cron)
             self._queuer = queuer
             # Small batches: a killed worker repeats at most what it had buffered.
-            await queuer.run(batch_size=10, dequeue_timeout=timedelta(seconds=2), heartbeat_timeout=_HEARTBEAT)
+            await queuer.run(
+                batch_size=10,
+                dequeue_timeout=timedelta(seconds=2),
+                heartbeat_timeout=_HEARTBEAT,
+                shutdown_on_listener_failure=True,
+            )
 
     async def drain(self) -> None:
         """Run every job that is due, no timers, and return; what is due later stays queued."""
@@ -141,11 +148,16 @@ class JobRunner:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PgQueuer]:
         arguments = self._runtime.db.connect_arguments("siyu-jobs")
-        async with asyncpg.create_pool(min_size=1, max_size=3, **arguments) as pool:
+        pool = await asyncpg.create_pool(min_size=1, max_size=3, **arguments)
+        try:
             queuer = PgQueuer.from_asyncpg_pool(pool, channel=Channel("ch_pgqueuer"))
             for job in self._jobs:
                 self._add_job(queuer, job)
             yield queuer
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    await pool.close()
 
     def stop(self) -> None:
         if self._queuer is not None:

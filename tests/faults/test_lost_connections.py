@@ -54,7 +54,7 @@ async def working(settings: Settings, redis: Redis, wechat_doors: _Doors) -> Asy
 
 async def becomes(db: Database, query: str, expected: int) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while await count(db, query) != expected:  # noqa: ASYNC110  a table
                 await asyncio.sleep(0.05)
     assert await count(db, query) == expected
