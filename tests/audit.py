@@ -1,5 +1,8 @@
 """The auditor, as every test that moves money ends in it."""
 
+import asyncio
+import contextlib
+
 from app.core import db as sql
 from app.core.db import Database
 from app.rooms import AUDITS
@@ -36,3 +39,12 @@ async def facts(db: Database, kind: str) -> int:
         """SELECT (SELECT count(*) FROM event WHERE type = $1) + (SELECT count(*) FROM event_inbox WHERE type = $1)""",
         kind,
     )
+
+
+async def becomes(db: Database, query: str, expected: int) -> None:
+    """Wait until a query answers that number; other processes or tasks are at work on it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(40):
+            while await count(db, query) != expected:  # noqa: ASYNC110  a table
+                await asyncio.sleep(0.05)
+    assert await count(db, query) == expected

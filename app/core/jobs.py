@@ -29,6 +29,8 @@ from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
+# Jobs share a handful of connections with the loops of the log: most of those that run at once should wait for WeChat.
+_AT_ONCE = 20
 _HEARTBEAT = timedelta(seconds=10)
 _CLOSE_WITHIN_S = 3
 
@@ -118,9 +120,9 @@ class JobRunner:
             for cron in self._crons:
                 self._add_cron(queuer, cron)
             self._queuer = queuer
-            # Small batches: a killed worker repeats at most what it had buffered.
             await queuer.run(
-                batch_size=10,
+                batch_size=_AT_ONCE // 2,
+                max_concurrent_tasks=_AT_ONCE,
                 dequeue_timeout=timedelta(seconds=2),
                 heartbeat_timeout=_HEARTBEAT,
                 shutdown_on_listener_failure=True,
@@ -132,7 +134,10 @@ class JobRunner:
             idle = asyncio.create_task(self._stop_when_idle(queuer))
             try:
                 await queuer.qm.run(
-                    batch_size=10, dequeue_timeout=timedelta(milliseconds=50), heartbeat_timeout=_HEARTBEAT
+                    batch_size=_AT_ONCE // 2,
+                    max_concurrent_tasks=_AT_ONCE,
+                    dequeue_timeout=timedelta(milliseconds=50),
+                    heartbeat_timeout=_HEARTBEAT,
                 )
             finally:
                 idle.cancel()

@@ -1,6 +1,7 @@
 """Jobs live and die with the transaction that defers them; a failing one is held, never dropped."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.core import housekeeping, jobs
 from app.core.db import Database
 from app.core.jobs import Job, JobRunner
 from app.core.runtime import Runtime
-from tests.audit import count
+from tests.audit import becomes, count
 
 
 class Refused(Exception):
@@ -57,6 +58,37 @@ async def test_a_savepoint_that_fails_takes_its_job_along(db: Database) -> None:
                 raise Refused
         await jobs.defer(session, "test.work", key="b")
     assert await count(db, QUEUED) == 1
+
+
+async def test_a_flood_of_jobs_is_worked_off_a_few_at_a_time(db: Database, runtime: Runtime) -> None:
+    running = done = 0
+    full, too_many = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        nonlocal running, done
+        running += 1
+        if running == 20:
+            full.set()
+        if running > 20:
+            too_many.set()
+        await full.wait()
+        if not done:  # while the first ones run, there is time to begin more
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(too_many.wait(), 1)
+        running -= 1
+        done += 1
+
+    async with db.transaction() as session:
+        for number in range(70):
+            await jobs.defer(session, "test.work", key=str(number))
+    runner = JobRunner(runtime, [Job("test.work", work)], [])
+    working = asyncio.create_task(runner.run())
+    await asyncio.wait_for(full.wait(), 30)
+    await becomes(db, QUEUED, 0)
+    runner.stop()
+    await asyncio.wait_for(working, 30)
+    assert done == 70
+    assert not too_many.is_set()
 
 
 async def test_one_key_waits_once(db: Database, runtime: Runtime) -> None:

@@ -1,7 +1,6 @@
 """PostgreSQL restarts under running processes: they go on by themselves, and nobody has to restart them."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -12,7 +11,7 @@ from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.worker import Worker
-from tests.audit import audit, count
+from tests.audit import audit, becomes
 from tests.conftest import _Doors
 from tests.faults.test_killed import refund
 from tests.shop import Shop
@@ -50,14 +49,6 @@ async def working(settings: Settings, redis: Redis, wechat_doors: _Doors) -> Asy
     worker.stop()
     await asyncio.wait_for(running, 30)
     await own.close()
-
-
-async def becomes(db: Database, query: str, expected: int) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(40):
-            while await count(db, query) != expected:  # noqa: ASYNC110  a table
-                await asyncio.sleep(0.05)
-    assert await count(db, query) == expected
 
 
 LISTENING = """SELECT count(*) FROM pg_stat_activity

@@ -13,9 +13,9 @@ from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.worker import Worker
-from tests.audit import audit
+from tests.audit import audit, becomes
 from tests.conftest import _Doors
-from tests.faults.test_lost_connections import LISTENING, UNTOLD, becomes
+from tests.faults.test_lost_connections import LISTENING, UNTOLD
 from tests.shop import Shop
 
 
