@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 _SEQUENCE_EVERY_S = 0.02
 _LOOK_AGAIN_S = 1.0
+_DRAIN_WITHIN_S = 20
 
 
 class Worker:
@@ -52,6 +53,23 @@ class Worker:
             *(self._forever(consumer.name, partial(self._consume, consumer)) for consumer in CONSUMERS),
         ]
         await asyncio.gather(*loops)
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain: what is in hand is finished, nothing new is begun.
+
+        What is not finished in time is cancelled and stays due, for another worker or the next start.
+        """
+        running = asyncio.create_task(self.run())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        self.stop()
+        await asyncio.wait({running}, timeout=_DRAIN_WITHIN_S)
+        if not running.done():
+            log.warning("worker_gave_up", after_s=_DRAIN_WITHIN_S)
+            running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
     async def _forever(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Run a loop until told to stop; after a fault wait a little and begin it again."""
@@ -99,11 +117,7 @@ class Worker:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set, then drain: what is in hand is finished, nothing new is begun."""
+    """Open what a worker needs and work until `stop` is set."""
     telemetry.configure(settings)
     async with open_runtime(settings, connections=settings.worker_connections, name="siyu-worker") as runtime:
-        worker = Worker(runtime)
-        task = asyncio.create_task(worker.run())
-        await asyncio.wait({task, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        worker.stop()
-        await asyncio.wait_for(task, 30)
+        await Worker(runtime).run_until(stop)

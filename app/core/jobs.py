@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
+from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.types import Channel
 from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
@@ -113,13 +114,16 @@ class JobRunner:
         self._jobs = jobs
         self._crons = crons
         self._queuer: PgQueuer | None = None
+        self._stopping = False
 
     async def run(self) -> None:
-        """Work until `stop`; raises what broke the queue's connection."""
+        """Work until `stop`; raises what broke the queue's connection. Jobs that a cancellation ends are put back."""
         async with self._connected() as queuer:
             for cron in self._crons:
                 self._add_cron(queuer, cron)
             self._queuer = queuer
+            if self._stopping:  # told so while it was connecting
+                return
             await queuer.run(
                 batch_size=_AT_ONCE // 2,
                 max_concurrent_tasks=_AT_ONCE,
@@ -165,6 +169,8 @@ class JobRunner:
                     await pool.close()
 
     def stop(self) -> None:
+        """Begin nothing more; `run` returns when the jobs in hand have ended."""
+        self._stopping = True
         if self._queuer is not None:
             self._queuer.shutdown.set()
 
@@ -177,6 +183,9 @@ class JobRunner:
             arguments = msgspec.json.decode(queued.payload or b"{}")
             try:
                 await job.run(self._runtime, arguments)
+            except asyncio.CancelledError as cancelled:
+                # The queue takes a cancelled job for one that nobody wants any more, and deletes it.
+                raise RetryRequested(reason="the worker ended") from cancelled
             except Exception as error:
                 log.warning("job_failed", job=job.name, attempt=queued.attempts, error=repr(error))
                 raise

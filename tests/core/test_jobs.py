@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app import worker
 from app.core import db as sql
 from app.core import housekeeping, jobs
 from app.core.db import Database
@@ -182,3 +183,36 @@ async def test_the_queues_diary_is_kept_for_a_week(db: Database, runtime: Runtim
     assert 0 < old < before
     await housekeeping.sweep(runtime)
     assert await count(db, diary) == before - old
+
+
+async def test_a_queue_that_is_told_to_stop_while_it_connects_stops(runtime: Runtime) -> None:
+    runner = JobRunner(runtime, [], [])
+    running = asyncio.create_task(runner.run())
+    runner.stop()
+    await asyncio.wait_for(running, 20)
+
+
+async def test_a_job_that_outlasts_its_worker_is_put_back(
+    db: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, stop = asyncio.Event(), asyncio.Event()
+    ran: list[dict[str, Any]] = []
+
+    async def hang(_: Runtime, arguments: dict[str, Any]) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def work(_: Runtime, arguments: dict[str, Any]) -> None:
+        ran.append(arguments)
+
+    monkeypatch.setattr(worker, "JOBS", [Job("test.work", hang)])
+    monkeypatch.setattr(worker, "_DRAIN_WITHIN_S", 0.5)
+    working = asyncio.create_task(worker.Worker(runtime).run_until(stop))
+    async with db.transaction() as session:
+        await jobs.defer(session, "test.work", key="a", refund="rfd_1")
+    await asyncio.wait_for(begun.wait(), 30)
+    stop.set()
+    await asyncio.wait_for(working, 30)
+    assert await count(db, "SELECT count(*) FROM pgqueuer WHERE status = 'queued'") == 1
+    await drain(runtime, work)
+    assert ran == [{"refund": "rfd_1"}]
