@@ -1,19 +1,29 @@
-"""What nobody needs any more is deleted: old idempotency keys, spent refresh tokens, the job queue's diary."""
+"""What nobody needs any more is deleted: old idempotency keys, ended logins, healed events, the job queue's diary."""
+
+from collections.abc import Awaitable, Callable
 
 from app.core import idempotency, jobs
 from app.core.auth import families
+from app.core.db import AsyncSession
+from app.core.events import parked
 from app.core.jobs import Cron
 from app.core.runtime import Runtime
 
+Forget = Callable[[AsyncSession], Awaitable[int]]
+"""Deletes one bounded batch of what has had its time; how many rows."""
+
+FORGET: list[Forget] = [idempotency.sweep, families.sweep, parked.sweep, jobs.sweep_diary, jobs.sweep_done]
+_BATCHES = 100
+
 
 async def sweep(runtime: Runtime) -> None:
-    """One bounded piece of each, every few minutes."""
-    async with runtime.db.transaction() as session:
-        await idempotency.sweep(session)
-    async with runtime.db.transaction() as session:
-        await families.sweep(session)
-    async with runtime.db.transaction() as session:
-        await jobs.sweep(session)
+    """Forget everything that is due, batch by batch, each in its own transaction; what is too much waits for the next."""
+    for forget in FORGET:
+        for _ in range(_BATCHES):
+            async with runtime.db.transaction() as session:
+                forgotten = await forget(session)
+            if not forgotten:
+                break
 
 
 CRONS = [Cron("core.housekeeping", "*/5 * * * *", sweep)]

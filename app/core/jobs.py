@@ -87,14 +87,18 @@ async def once(session: AsyncSession, key: str) -> bool:
     return bool(await db.execute(session, "INSERT INTO job_done (key) VALUES ($1) ON CONFLICT DO NOTHING", key))
 
 
-async def sweep(session: AsyncSession) -> None:
-    """Forget the queue's diary after a week and keys of `once` after a year, at most 5,000 of each at a time."""
-    await db.execute(
+async def sweep_diary(session: AsyncSession) -> int:
+    """Forget the queue's diary after a week, at most 5,000 entries at a time."""
+    return await db.execute(
         session,
         """DELETE FROM pgqueuer_log WHERE id IN (
                SELECT id FROM pgqueuer_log WHERE created < clock_timestamp() - interval '7 days' LIMIT 5000)""",
     )
-    await db.execute(
+
+
+async def sweep_done(session: AsyncSession) -> int:
+    """Forget keys of `once` after a year, at most 5,000 at a time."""
+    return await db.execute(
         session,
         """DELETE FROM job_done WHERE key IN (
                SELECT key FROM job_done WHERE done_at < clock_timestamp() - interval '1 year' LIMIT 5000)""",

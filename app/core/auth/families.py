@@ -149,10 +149,21 @@ async def move_scope(session: AsyncSession, subject_id: UUID, *, role: Role, sco
 
 
 async def sweep(session: AsyncSession) -> int:
-    """Forget refresh tokens that ran out a day ago, at most 5,000 at a time; until then a reuse is recognised."""
-    return await db.execute(
+    """Forget refresh tokens that ran out a day ago, at most 5,000 at a time, and the logins whose last ones they were.
+
+    Until then a reuse is recognised.
+    """
+    spent = await db.fetch(
         session,
         """DELETE FROM auth_refresh WHERE token_hash IN (
                SELECT token_hash FROM auth_refresh
-               WHERE expires_at < clock_timestamp() - interval '1 day' LIMIT 5000)""",
+               WHERE expires_at < clock_timestamp() - interval '1 day' LIMIT 5000)
+           RETURNING family_id""",
     )
+    await db.execute(
+        session,
+        """DELETE FROM auth_family f
+           WHERE id = ANY($1) AND NOT EXISTS (SELECT 1 FROM auth_refresh r WHERE r.family_id = f.id)""",
+        {row["family_id"] for row in spent},
+    )
+    return len(spent)

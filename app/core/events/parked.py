@@ -85,3 +85,12 @@ async def _heal(session: AsyncSession, consumer: Transactional, row: asyncpg.Rec
         error,
     )
     return False
+
+
+async def sweep(session: AsyncSession) -> int:
+    """Forget events that were healed a month ago, at most 5,000 at a time; open ones stay."""
+    return await db.execute(
+        session,
+        """DELETE FROM event_parked WHERE id IN (
+               SELECT id FROM event_parked WHERE resolved_at < clock_timestamp() - interval '30 days' LIMIT 5000)""",
+    )
