@@ -8,7 +8,7 @@ from app.core import events
 from app.core.auth import Actor, headquarters
 from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
 from app.core.events import ParkedView
-from app.core.http import Page, PageQuery, Tx, View, problems
+from app.core.http import Page, PageQuery, RuntimeDep, Tx, View, problems
 from app.core.ids import ParkedId
 from app.rooms import CONSUMERS
 
@@ -18,14 +18,14 @@ Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 class ReplayView(View):
-    """How many events of the stream were applied."""
+    """How many events of the stream were applied or sent."""
 
     healed: int
 
 
 @router.get(
     "/parked",
-    summary="Events that a consumer could not apply",
+    summary="Events that a consumer could not apply or send",
     responses=problems(Unauthenticated, Forbidden, ValidationFailed),
 )
 async def list_parked(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[ParkedView]:
@@ -36,9 +36,9 @@ async def list_parked(actor: Headquarters, session: Tx, paging: PageQuery) -> Pa
 
 @router.post(
     "/parked/{id}/replay",
-    summary="Apply a parked event again",
+    summary="Apply or send a parked event again",
     responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
 )
-async def replay(id: ParkedId, actor: Headquarters, session: Tx) -> ReplayView:
+async def replay(id: ParkedId, actor: Headquarters, runtime: RuntimeDep) -> ReplayView:
     """With all that wait behind it in its stream, in order; stops at the first that still fails."""
-    return ReplayView(healed=await events.replay(session, CONSUMERS, id))
+    return ReplayView(healed=await events.replay(runtime, CONSUMERS, id))

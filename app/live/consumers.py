@@ -40,12 +40,16 @@ def takings_of(fact: OrderPaid | RefundAgreed | TipPaid) -> list[takings.Taking]
 
 
 async def announce(runtime: Runtime, batch: Sequence[Recorded[announcements.Announced]]) -> None:
-    """Tell rooms what happened. The log's number makes a repeated batch harmless; all events of a fact go at once."""
+    """Tell rooms what happened. The log's number makes a repeated batch harmless; all events of a fact go at once.
+
+    A room remembers the highest number that it was told, so what comes late is remembered by a number of its own.
+    """
     async with runtime.db.transaction() as session:
         words = await announcements.words_for(session, [recorded.fact for recorded in batch])
     for recorded in batch:
+        source = f"announcements:{recorded.seq}" if recorded.replayed else "announcements"
         for room_id, events in announcements.events_of(recorded.fact, words).items():
-            await stream.publish(runtime.redis, room_id, *events, log_seq=recorded.seq, source="announcements")
+            await stream.publish(runtime.redis, room_id, *events, log_seq=recorded.seq, source=source)
 
 
 CONSUMERS: list[Consumer] = [

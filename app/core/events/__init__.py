@@ -4,8 +4,8 @@ A verb calls `publish(session, Fact)` while it holds the row of the fact's subje
 caller's transaction. The sequencer moves finished rows into `event` and numbers them without gaps. Consumers read by
 number: a `Transactional` one applies a batch and moves its cursor in one transaction (exactly once, in order); a
 `Relay` sends outside any transaction with the number as the receiver's dedupe key (at least once, deduplicated).
-A transactional consumer's event that keeps failing is parked with its error; later events of its stream wait behind it,
-others pass, and `replay` heals it.
+An event that keeps failing is parked with its error; later events of its stream wait behind it, others pass, and
+`replay` heals it.
 """
 
 from app.core.events.consumers import Consumer, Relay, Transactional, run_once

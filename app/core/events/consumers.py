@@ -2,11 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core import db
 from app.core.db import AsyncSession
@@ -21,6 +25,8 @@ _TRIES = 3
 
 Apply = Callable[[AsyncSession, Sequence[Recorded[Any]]], Awaitable[None]]
 Send = Callable[[Runtime, Sequence[Recorded[Any]]], Awaitable[None]]
+Refused = tuple[asyncpg.Record, str | None]
+"""An event that is to be parked with its error, or without one when it only waits behind another of its stream."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,11 @@ class Transactional(Consumer):
 
 @dataclass(frozen=True)
 class Relay(Consumer):
-    """`send(runtime, batch)` tells the outside; it must be harmless when a batch comes again."""
+    """`send(runtime, batch)` tells the outside; it must be harmless when a batch comes again.
+
+    Batches come in the order of their numbers, save for what was parked: it is sent after later ones, alone and with
+    `replayed` set.
+    """
 
     send: Send
 
@@ -67,7 +77,7 @@ async def run_once(runtime: Runtime, consumer: Consumer) -> int:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later by itself: lost connections, deadlocks, timeouts, shutdown."""
+    """Whether the same work may succeed later by itself: no connection, deadlocks, timeouts, shutdown, Redis away."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     while cause is not None and not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
         cause = cause.__cause__
@@ -84,8 +94,9 @@ def is_transient(error: BaseException) -> bool:
             asyncpg.QueryCanceledError,
             asyncpg.OperatorInterventionError,
             asyncpg.InsufficientResourcesError,
-            ConnectionError,
-            TimeoutError,
+            PoolTimeout,
+            RedisError,
+            OSError,
         ),
     )
 
@@ -132,20 +143,28 @@ async def _step(session: AsyncSession, consumer: Transactional, *, one_by_one: b
     if seen == after:
         return 0
     blocked = await _blocked_streams(session, consumer, rows)
-    waiting = [row for row in rows if row["stream"] in blocked]
-    ready = [row for row in rows if row["stream"] not in blocked]
-    for row in waiting:
-        await park(session, consumer.name, row, error=None)
+    ready, refused = _apart(rows, blocked)
     if one_by_one:
-        await _apply_each(session, consumer, ready)
+        refused += await _one_by_one(ready, partial(try_apply, session, consumer))
     elif ready:
-        kinds = consumer.kinds
-        await consumer.apply(session, [decode(kinds, row) for row in ready])
-    await _move(session, consumer.name, seen)
+        await consumer.apply(session, _decoded(consumer, ready))
+    await _advance(session, consumer, seen, refused)
     return seen - after
 
 
-async def _blocked_streams(session: AsyncSession, consumer: Consumer, rows: Sequence[asyncpg.Record]) -> set[Any]:
+def _apart(rows: Sequence[asyncpg.Record], blocked: set[UUID]) -> tuple[list[asyncpg.Record], list[Refused]]:
+    """What may be handled now, and what waits behind a parked event of its stream."""
+    return [row for row in rows if row["stream"] not in blocked], [
+        (row, None) for row in rows if row["stream"] in blocked
+    ]
+
+
+def _decoded(consumer: Consumer, rows: Sequence[asyncpg.Record]) -> list[Recorded[Fact]]:
+    kinds = consumer.kinds
+    return [decode(kinds, row) for row in rows]
+
+
+async def _blocked_streams(session: AsyncSession, consumer: Consumer, rows: Sequence[asyncpg.Record]) -> set[UUID]:
     if not rows:
         return set()
     found = await db.fetch(
@@ -158,29 +177,48 @@ async def _blocked_streams(session: AsyncSession, consumer: Consumer, rows: Sequ
     return {row["stream"] for row in found}
 
 
-async def _apply_each(session: AsyncSession, consumer: Transactional, rows: Sequence[asyncpg.Record]) -> None:
-    """Event by event, each in a savepoint; one that keeps failing is parked and its stream waits behind it."""
-    blocked: set[Any] = set()
+async def _one_by_one(
+    rows: Sequence[asyncpg.Record], attempt: Callable[[asyncpg.Record], Awaitable[str | None]]
+) -> list[Refused]:
+    """Handle each event alone; one that keeps failing is refused, and so are the later ones of its stream."""
+    refused: list[Refused] = []
+    blocked: set[UUID] = set()
     for row in rows:
-        if row["stream"] in blocked:
-            await park(session, consumer.name, row, error=None)
-            continue
-        error = await try_apply(session, consumer, row)
+        error = None if row["stream"] in blocked else await attempt(row)
         if error is not None:
             blocked.add(row["stream"])
-            await park(session, consumer.name, row, error=error)
+        if row["stream"] in blocked:
+            refused.append((row, error))
+    return refused
 
 
 async def try_apply(session: AsyncSession, consumer: Transactional, row: asyncpg.Record) -> str | None:
     """Apply one event in a savepoint, a few times; the last error's text, or None when it went well."""
+
+    async def apply() -> None:
+        async with db.savepoint(session):
+            await consumer.apply(session, _decoded(consumer, [row]))
+            # What is checked at COMMIT only would fail the whole transaction there, time and again.
+            await db.execute(session, "SET CONSTRAINTS ALL IMMEDIATE")
+            await db.execute(session, "SET CONSTRAINTS ALL DEFERRED")
+
+    return await _try(consumer, row, apply)
+
+
+async def try_send(runtime: Runtime, consumer: Relay, row: asyncpg.Record, *, replayed: bool = False) -> str | None:
+    """Send one event, with a few attempts; the last error's text, or None when it went well."""
+
+    async def send() -> None:
+        await consumer.send(runtime, [decode(consumer.kinds, row, replayed=replayed)])
+
+    return await _try(consumer, row, send)
+
+
+async def _try(consumer: Consumer, row: asyncpg.Record, act: Callable[[], Awaitable[None]]) -> str | None:
     error_text = ""
     for _ in range(_TRIES):
         try:
-            async with db.savepoint(session):
-                await consumer.apply(session, [decode(consumer.kinds, row)])
-                # What is checked at COMMIT only would fail the whole transaction there, time and again.
-                await db.execute(session, "SET CONSTRAINTS ALL IMMEDIATE")
-                await db.execute(session, "SET CONSTRAINTS ALL DEFERRED")
+            await act()
             return None
         except Exception as error:
             if is_transient(error):
@@ -190,44 +228,63 @@ async def try_apply(session: AsyncSession, consumer: Transactional, row: asyncpg
     return error_text
 
 
-async def park(session: AsyncSession, consumer: str, row: asyncpg.Record, *, error: str | None) -> None:
+async def _advance(session: AsyncSession, consumer: Consumer, seen: int, refused: Sequence[Refused]) -> None:
+    """Park what was refused and move the cursor, which the caller holds."""
+    for row, error in refused:
+        await db.execute(
+            session,
+            """INSERT INTO event_parked (id, consumer, seq, stream, type, error, attempts)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+            new_id(),
+            consumer.name,
+            row["seq"],
+            row["stream"],
+            row["type"],
+            error,
+            _TRIES if error else 0,
+        )
     await db.execute(
         session,
-        """INSERT INTO event_parked (id, consumer, seq, stream, type, error, attempts)
-           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-        new_id(),
-        consumer,
-        row["seq"],
-        row["stream"],
-        row["type"],
-        error,
-        _TRIES if error else 0,
-    )
-
-
-async def _move(session: AsyncSession, name: str, seq: int) -> None:
-    await db.execute(
-        session, "UPDATE event_cursor SET seq = $2, moved_at = clock_timestamp() WHERE consumer = $1", name, seq
+        "UPDATE event_cursor SET seq = $2, moved_at = clock_timestamp() WHERE consumer = $1",
+        consumer.name,
+        seen,
     )
 
 
 async def _relay(runtime: Runtime, consumer: Relay) -> int:
+    """Send outside any transaction, then move the cursor if it still stands where the batch began."""
     async with runtime.db.transaction() as session:
-        after = await db.fetchval(session, "SELECT seq FROM event_cursor WHERE consumer = $1", consumer.name)
+        after: int | None = await db.fetchval(
+            session, "SELECT seq FROM event_cursor WHERE consumer = $1", consumer.name
+        )
         if after is None:
             return 0
         rows, seen = await _read(session, consumer, after)
+        blocked = await _blocked_streams(session, consumer, rows)
     if seen == after:
         return 0
-    if rows:
-        kinds = consumer.kinds
-        await consumer.send(runtime, [decode(kinds, row) for row in rows])
+    ready, refused = _apart(rows, blocked)
+    refused += await _send(runtime, consumer, ready)
     async with runtime.db.transaction() as session:
-        moved = await db.execute(
-            session,
-            "UPDATE event_cursor SET seq = $2, moved_at = clock_timestamp() WHERE consumer = $1 AND seq = $3",
-            consumer.name,
-            seen,
-            after,
+        stands_at = await db.fetchval(
+            session, "SELECT seq FROM event_cursor WHERE consumer = $1 FOR UPDATE", consumer.name
         )
-    return seen - after if moved else 0
+        # Another worker sent the same, or a replay freed a stream for which events were held back: read again.
+        if stands_at != after or await _blocked_streams(session, consumer, rows) != blocked:
+            return 0
+        await _advance(session, consumer, seen, refused)
+    return seen - after
+
+
+async def _send(runtime: Runtime, consumer: Relay, rows: Sequence[asyncpg.Record]) -> list[Refused]:
+    """Send all at once, or one by one when that fails for good; what could not be sent."""
+    if not rows:
+        return []
+    try:
+        await consumer.send(runtime, _decoded(consumer, rows))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.warning("batch_failed", consumer=consumer.name, error=repr(error))
+        return await _one_by_one(rows, partial(try_send, runtime, consumer))
+    return []

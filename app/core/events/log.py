@@ -38,11 +38,12 @@ F_co = TypeVar("F_co", bound=Fact, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[F_co]):
-    """A fact as the log holds it."""
+    """A fact as the log holds it. `replayed`: it was parked, and later ones have been sent before it."""
 
     seq: int
     published_at: datetime
     fact: F_co
+    replayed: bool = False
 
 
 _INSERT = "INSERT INTO event_inbox (type, stream, payload) VALUES ($1, $2, $3)"
@@ -62,7 +63,7 @@ async def publish_many(session: AsyncSession, facts: Sequence[Fact]) -> None:
     await db.executemany(session, _INSERT, [_row(fact) for fact in facts])
 
 
-def decode(kinds: dict[str, type[Fact]], row: Any) -> Recorded[Fact]:
+def decode(kinds: dict[str, type[Fact]], row: Any, *, replayed: bool = False) -> Recorded[Fact]:
     """A row of `event` as the fact it holds. Raises msgspec.ValidationError when it no longer fits its class."""
     fact = msgspec.convert(row["payload"], kinds[row["type"]])
-    return Recorded(seq=row["seq"], published_at=row["published_at"], fact=fact)
+    return Recorded(seq=row["seq"], published_at=row["published_at"], fact=fact, replayed=replayed)

@@ -46,7 +46,7 @@ class EventCursor(Table, table=True):
 
 
 class EventParked(Table, table=True):
-    """A fact that one consumer could not apply, or that waits behind such a one (then `error` is null)."""
+    """A fact that one consumer could not apply or send, or that waits behind such a one (then `error` is null)."""
 
     __tablename__ = "event_parked"
     __table_args__ = (

@@ -1,8 +1,7 @@
-"""Events that a consumer could not apply: seen, and applied again once the cause is mended."""
+"""Events that a consumer could not apply or send: seen, and tried again once the cause is mended."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -11,8 +10,9 @@ from pydantic import BaseModel
 from app.core import db
 from app.core.db import AsyncSession
 from app.core.errors import NotFound
-from app.core.events.consumers import Consumer, Transactional, try_apply
+from app.core.events.consumers import Consumer, Relay, Transactional, try_apply, try_send
 from app.core.ids import ParkedId
+from app.core.runtime import Runtime
 
 
 class ParkedView(BaseModel):
@@ -40,51 +40,78 @@ async def list_parked(session: AsyncSession, *, after: UUID | None, limit: int) 
     return [ParkedView(**dict(row)) for row in rows]
 
 
-async def replay(session: AsyncSession, consumers: Sequence[Consumer], parked_id: UUID) -> int:
-    """Apply the parked event and all that wait behind it in its stream, in order; how many were healed.
+async def replay(runtime: Runtime, consumers: Sequence[Consumer], parked_id: UUID) -> int:
+    """Apply or send the parked event and all that wait behind it in its stream, in order; how many were healed.
 
-    Holds the consumer's cursor, so that no new event of the stream overtakes. Stops at the first that fails again
-    (its error and attempts are updated). Raises NotFound when there is no such open event.
+    No new event of the stream overtakes. Stops at the first that fails again (its error and attempts are updated).
+    Raises NotFound when there is no such open event.
     """
-    parked = await db.fetchrow(
-        session, "SELECT consumer, stream FROM event_parked WHERE id = $1 AND resolved_at IS NULL", parked_id
-    )
-    consumer = next((c for c in consumers if parked is not None and c.name == parked["consumer"]), None)
-    if parked is None or not isinstance(consumer, Transactional):
-        raise NotFound
-    await db.execute(session, "SELECT 1 FROM event_cursor WHERE consumer = $1 FOR UPDATE", consumer.name)
-    rows = await db.fetch(
-        session,
-        """SELECT p.id AS parked_id, e.seq, e.type, e.stream, e.payload, e.published_at
-           FROM event_parked p JOIN event e USING (seq)
-           WHERE p.consumer = $1 AND p.stream = $2 AND p.resolved_at IS NULL ORDER BY p.seq""",
-        consumer.name,
-        parked["stream"],
-    )
+    async with runtime.db.transaction() as session:
+        parked = await db.fetchrow(
+            session, "SELECT consumer, stream FROM event_parked WHERE id = $1 AND resolved_at IS NULL", parked_id
+        )
+        consumer = next((c for c in consumers if parked is not None and c.name == parked["consumer"]), None)
+        if parked is None or consumer is None:
+            raise NotFound
+        if isinstance(consumer, Transactional):
+            return await _apply_again(session, consumer, parked["stream"])
+    assert isinstance(consumer, Relay)
+    return await _send_again(runtime, consumer, parked["stream"])
+
+
+async def _apply_again(session: AsyncSession, consumer: Transactional, stream: UUID) -> int:
+    await _hold_cursor(session, consumer)
     healed = 0
-    for row in rows:
-        if not await _heal(session, consumer, row):
+    while (row := await _first_open(session, consumer, stream)) is not None:
+        error = await try_apply(session, consumer, row)
+        await _note(session, row, error)
+        if error is not None:
             break
         healed += 1
     return healed
 
 
-async def _heal(session: AsyncSession, consumer: Transactional, row: asyncpg.Record) -> bool:
-    error: Any = await try_apply(session, consumer, row)
-    if error is None:
-        await db.execute(
-            session,
-            "UPDATE event_parked SET resolved_at = clock_timestamp(), attempts = attempts + 1 WHERE id = $1",
-            row["parked_id"],
-        )
-        return True
+async def _send_again(runtime: Runtime, consumer: Relay, stream: UUID) -> int:
+    """Each event is noted under the cursor, so that a relay which still holds the stream back learns of it."""
+    healed = 0
+    while True:
+        async with runtime.db.transaction() as session:
+            row = await _first_open(session, consumer, stream)
+        if row is None:
+            return healed
+        error = await try_send(runtime, consumer, row, replayed=True)
+        async with runtime.db.transaction() as session:
+            await _hold_cursor(session, consumer)
+            await _note(session, row, error)
+        if error is not None:
+            return healed
+        healed += 1
+
+
+async def _hold_cursor(session: AsyncSession, consumer: Consumer) -> None:
+    await db.execute(session, "SELECT 1 FROM event_cursor WHERE consumer = $1 FOR UPDATE", consumer.name)
+
+
+async def _first_open(session: AsyncSession, consumer: Consumer, stream: UUID) -> asyncpg.Record | None:
+    return await db.fetchrow(
+        session,
+        """SELECT p.id AS parked_id, e.seq, e.type, e.stream, e.payload, e.published_at
+           FROM event_parked p JOIN event e USING (seq)
+           WHERE p.consumer = $1 AND p.stream = $2 AND p.resolved_at IS NULL ORDER BY p.seq LIMIT 1""",
+        consumer.name,
+        stream,
+    )
+
+
+async def _note(session: AsyncSession, row: asyncpg.Record, error: str | None) -> None:
     await db.execute(
         session,
-        "UPDATE event_parked SET error = $2, attempts = attempts + 1 WHERE id = $1",
+        """UPDATE event_parked SET attempts = attempts + 1, error = coalesce($2, error),
+                  resolved_at = CASE WHEN $2::text IS NULL THEN clock_timestamp() END
+           WHERE id = $1 AND resolved_at IS NULL""",
         row["parked_id"],
         error,
     )
-    return False
 
 
 async def sweep(session: AsyncSession) -> int:

@@ -306,6 +306,45 @@ async def test_a_batch_that_is_relayed_again_is_heard_once(
     assert len(before) == 2
 
 
+async def test_what_a_room_could_not_be_told_it_hears_once_when_it_is_replayed(
+    shop: Shop, room: dict[str, Any], drain: Drain, redis: Redis, db: Database
+) -> None:
+    async with db.transaction() as session:
+        started_at = await sql.fetchval(
+            session, "SELECT payload->>'started_at' FROM event_inbox WHERE type = 'live.room_started'"
+        )
+        await sql.execute(
+            session, "UPDATE event_inbox SET payload = payload - 'started_at' WHERE type = 'live.room_started'"
+        )
+    buyer = await shop.customer("李小红")
+    tip = await buyer.post(
+        f"/v1/live/rooms/{room['id']}/tips", json={"amount_fen": 100}, headers={"Idempotency-Key": "t"}
+    )
+    await buyer.pay(tip.json())
+    await drain()
+    assert [event["type"] for event in await told(redis, room)] == ["tip.paid"]
+
+    manager = await shop.staff("hq")
+    (parked,) = (await manager.get("/v1/admin/events/parked")).json()["items"]
+    assert (parked["consumer"], parked["type"]) == ("live.announcements", "live.room_started")
+    path = f"/v1/admin/events/parked/{parked['id']}/replay"
+    assert (await manager.post(path)).json() == {"healed": 0}
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            "UPDATE event SET payload = payload || jsonb_build_object('started_at', $1::text) WHERE seq = $2",
+            started_at,
+            parked["seq"],
+        )
+    assert (await manager.post(path)).json() == {"healed": 1}
+    assert [event["type"] for event in await told(redis, room)] == ["tip.paid", "room.started"]
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE event_parked SET resolved_at = NULL")
+    assert (await manager.post(path)).json() == {"healed": 1}
+    assert len(await told(redis, room)) == 2, "sent again, heard once"
+    assert await audited(db) == []
+
+
 async def test_counts_are_kept_when_redis_forgets_them(
     room: dict[str, Any], host: Person, redis: Redis, runtime: Runtime
 ) -> None:
