@@ -358,6 +358,28 @@ async def test_a_new_consumer_begins_at_the_beginning(db: Database, runtime: Run
     assert await effects_of(db, "late") == [(subject, n) for n in (1, 2, 3)]
 
 
+async def test_a_new_consumer_of_a_rare_fact_goes_through_a_long_log_in_steps(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    late = failing("late", set())
+    await listen(db, late)
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            """INSERT INTO event_inbox (type, stream, payload)
+               SELECT 'test.passed', $1, '{}' FROM generate_series(1, 30000)""",
+            subject,
+        )
+    await happen(db, subject)
+    while await sequence(db):
+        pass
+    steps = []
+    while step := await run_once(runtime, late):
+        steps.append(step)
+    assert sum(steps) == 30_001
+    assert max(steps) <= 10_000, "what one statement must get through does not grow with the log"
+    assert await effects_of(db, "late") == [(subject, 1)]
+
+
 async def test_a_relay_sends_at_least_once_and_never_inside_a_transaction(db: Database, runtime: Runtime) -> None:
     (subject,) = await new_subjects(db, 1)
     sent: list[int] = []
