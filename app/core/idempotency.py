@@ -88,15 +88,15 @@ async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, fini
         claimed = settled
     try:
         reply, record = await finish(claimed)
+        async with database.transaction() as session:
+            if record is not None:
+                await record(session)
+            return await _keep(session, key, reply)
     except BaseException:
         # The thing stands; whoever repeats the request may take the network step over at once.
         async with database.transaction() as session:
             await _release(session, key)
         raise
-    async with database.transaction() as session:
-        if record is not None:
-            await record(session)
-        return await _keep(session, key, reply)
 
 
 async def _claim(session: AsyncSession, key: Key, subject: UUID) -> bool:

@@ -19,7 +19,7 @@ from app.core.ids import new_id, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.main import create_app
-from tests.audit import count
+from tests.audit import audit, count
 from tests.conftest import Stage
 from tests.shop import Shop
 
@@ -89,6 +89,67 @@ async def test_a_database_that_cannot_serve_is_busy_not_broken(api: httpx.AsyncC
     assert (reply.status_code, reply.json()["code"]) == (503, "busy")
     assert reply.headers["retry-after"]
     assert reply.headers["x-request-id"] == "find-me"
+
+
+async def test_nothing_was_changed_is_said_only_where_it_is_certain(
+    api: httpx.AsyncClient, stage: Stage, db: Database
+) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "CREATE TABLE written (n int)")
+        await sql.execute(
+            session,
+            """CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END'""",
+        )
+        await sql.execute(
+            session,
+            """CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON written DEFERRABLE INITIALLY DEFERRED
+               FOR EACH ROW EXECUTE FUNCTION cut()""",
+        )
+
+    @app_of(stage).post("/test/before-the-commit", dependencies=[public])
+    async def before(session: Tx) -> None:
+        await sql.execute(session, "SET LOCAL statement_timeout = 20")
+        await sql.execute(session, "SELECT pg_sleep(5)")
+
+    @app_of(stage).post("/test/in-the-commit", dependencies=[public])
+    async def during(session: Tx) -> None:
+        await sql.execute(session, "INSERT INTO written VALUES (1)")
+
+    reply = await api.post("/test/before-the-commit")
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy")
+    assert "nothing was changed" in reply.json()["detail"]
+    reply = await api.post("/test/in-the-commit")
+    assert (reply.status_code, reply.json()["code"]) == (503, "outcome_unknown"), reply.text
+    assert "nothing was changed" not in reply.json()["detail"]
+    assert reply.headers["retry-after"]
+
+
+async def test_an_order_that_stands_is_found_again_under_its_key_when_the_reply_could_not_be_kept(
+    shop: Shop, db: Database
+) -> None:
+    buyer = await shop.customer()
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            """CREATE FUNCTION locked() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN RAISE 'locked too long' USING ERRCODE = 'lock_not_available'; END$$""",
+        )
+        await sql.execute(
+            session,
+            """CREATE TRIGGER locked BEFORE UPDATE ON idempotency_key FOR EACH ROW WHEN (NEW.body IS NOT NULL)
+               EXECUTE FUNCTION locked()""",
+        )
+    refused = await buyer.try_order(key="once")
+    assert (refused.status_code, refused.json()["code"]) == (503, "outcome_unknown")
+    assert await count(db, "SELECT count(*) FROM mall_order") == 1
+    async with db.transaction() as session:
+        await sql.execute(session, "DROP TRIGGER locked ON idempotency_key")
+    async with asyncio.timeout(5):
+        again = await buyer.try_order(key="once")
+    assert again.status_code == 201, again.text
+    assert await count(db, "SELECT count(*) FROM mall_order") == 1
+    assert await audit(db) == []
 
 
 async def test_the_reply_leaves_after_the_commit(api: httpx.AsyncClient, stage: Stage, db: Database) -> None:

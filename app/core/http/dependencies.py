@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from app.core.db import AsyncSession, Database
+from app.core.http.problems import changing_nothing
 from app.core.runtime import Runtime
 
 T = TypeVar("T")
@@ -30,7 +31,8 @@ Db = Annotated[Database, Depends(database_of)]
 
 async def open_transaction(runtime: RuntimeDep) -> AsyncIterator[AsyncSession]:
     async with runtime.db.transaction() as session:
-        yield session
+        with changing_nothing():  # up to here, and not in the commit, a lost connection means that it was rolled back
+            yield session
 
 
 # Without scope="function" FastAPI would commit after the reply has been sent: a failing commit still answered 200.

@@ -54,7 +54,7 @@ class Observed:
         except Exception as error:
             if status is not None:
                 raise
-            await problem_response(Request(scope), unexpected(error))(scope, receive, observe)
+            await problem_response(Request(scope), unexpected(error, scope["method"]))(scope, receive, observe)
         finally:
             elapsed_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")

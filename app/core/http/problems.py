@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problem details, the same shape for every refusal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -8,7 +10,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.core.errors import AppError, BadRequest, NotFound, TooMany, Unavailable, ValidationFailed
@@ -36,6 +37,16 @@ class Busy(Unavailable):
 
     en = "The system is busy; nothing was changed. Try again."
     zh = "系统繁忙，未做任何更改，请稍后重试。"
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1"}
+
+
+class OutcomeUnknown(Unavailable):
+    """The system broke off where something may already have been done: look, or repeat with the same Idempotency-Key."""
+
+    en = "The system broke off and cannot say what was done. Look, or repeat this with the same Idempotency-Key."
+    zh = "系统中断，无法确定操作是否已完成。请先查询结果，或使用相同的 Idempotency-Key 重试。"
 
     def headers(self) -> dict[str, str]:
         return {"Retry-After": "1"}
@@ -117,13 +128,25 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        return problem_response(request, unexpected(error))
+        return problem_response(request, unexpected(error, request.method))
 
 
-def unexpected(error: Exception) -> AppError:
+def unexpected(error: Exception, method: str) -> AppError:
     """What the outside is told about an exception that nobody foresaw, which is logged here."""
-    if isinstance(error, PoolTimeout) or is_transient(error):
+    if is_transient(error):
         log.warning("busy", error=repr(error))
-        return Busy()
+        return Busy() if method in ("GET", "HEAD") else OutcomeUnknown()
     log.error("unexpected", exc_info=error)
     return InternalError()
+
+
+@contextmanager
+def changing_nothing() -> Iterator[None]:
+    """Around work of which nothing stands when it fails. Raises Busy for what may go well another time."""
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("busy", error=repr(error))
+        raise Busy from error
