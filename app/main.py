@@ -1,5 +1,6 @@
 """The API process: `create_app(settings)` builds everything in its lifespan; nothing is opened at import."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from app.core.http.middleware import BodyLimited, Observed
 from app.core.http.problems import Busy, install
 from app.core.http.reference import serve_error_codes, serve_reference
 from app.core.ids import new_id
+from app.core.redis import QUICK_S
 from app.core.settings import Settings
 from app.event_routes import router as event_router
 from app.rooms import ROUTERS
@@ -102,7 +104,8 @@ def _add_health(app: FastAPI) -> None:
         if revision != schema.head():
             raise Busy(revision=revision)
         try:
-            redis = bool(await runtime.redis.ping())
+            async with asyncio.timeout(QUICK_S):
+                redis = bool(await runtime.redis.ping())
         except Exception:  # Redis may vanish at any second; orders go on without it
             redis = False
         return {"status": "ok", "revision": revision, "redis": redis}

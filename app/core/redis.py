@@ -10,7 +10,10 @@ from redis.backoff import ExponentialBackoff
 from app.core.network import require_no_transaction
 from app.core.settings import Settings
 
-__all__ = ["Redis", "connect"]
+__all__ = ["QUICK_S", "Redis", "connect"]
+
+QUICK_S = 0.25
+"""What may pass, connecting and retries included, before those who can do without Redis do without it."""
 
 
 class _GuardedPipeline(Pipeline):

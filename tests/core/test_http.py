@@ -10,12 +10,14 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import db as sql
+from app.core import redis as redis_door
 from app.core.auth import public
 from app.core.db import Database
 from app.core.errors import NotFound
-from app.core.http import Tx, limit
+from app.core.http import Tx, limit, limits
 from app.core.http.limits import Limiter
 from app.core.ids import new_id, wire
+from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.main import create_app
@@ -346,8 +348,6 @@ async def test_limits_hold_in_memory_while_redis_is_away(
 ) -> None:
     client, app = limited
     path = app.url_path_for("limited")
-    from app.core import redis as redis_door
-
     gone = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     app.state.limiter = Limiter(Runtime(settings, runtime.db, gone))
     try:
@@ -359,14 +359,62 @@ async def test_limits_hold_in_memory_while_redis_is_away(
     assert replies[-1].headers["retry-after"]
 
 
+@pytest.fixture
+async def silent(settings: Settings) -> AsyncIterator[tuple[Redis, list[str]]]:
+    """A Redis that takes connections and says nothing, and who has come so far."""
+    came: list[str] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append("somebody")
+        while await reader.read(1024):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    mute = redis_door.connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"}))
+    yield mute, came
+    await mute.aclose()
+    server.close()
+
+
+async def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
+    limited: tuple[httpx.AsyncClient, FastAPI],
+    silent: tuple[Redis, list[str]],
+    settings: Settings,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, app = limited
+    mute, came = silent
+    path = app.url_path_for("limited")
+    app.state.limiter = Limiter(Runtime(settings, runtime.db, mute))
+    async with asyncio.timeout(2):
+        replies = [await client.get(path) for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
+    assert len(came) == 1, "once silent, it is not asked again for a while"
+    monkeypatch.setattr(limits, "_AWAY_S", -1.0)
+    app.state.limiter = Limiter(Runtime(settings, runtime.db, mute))
+    for _ in range(2):
+        await client.get(path)
+    assert len(came) == 3, "after that while it is"
+
+
+async def test_a_silent_redis_does_not_hold_up_readiness(
+    api: httpx.AsyncClient, stage: Stage, silent: tuple[Redis, list[str]], settings: Settings, db: Database
+) -> None:
+    app_of(stage).state.runtime = Runtime(settings, db, silent[0])
+    async with asyncio.timeout(2):
+        ready = await api.get("/health/ready")
+    assert (ready.status_code, ready.json()["redis"]) == (200, False)
+
+
 async def test_health_tells_liveness_and_readiness(
     api: httpx.AsyncClient, db: Database, runtime: Runtime, stage: Stage
 ) -> None:
     assert (await api.get("/health/live")).json() == {"status": "ok"}
     ready = await api.get("/health/ready")
     assert (ready.status_code, ready.json()["redis"]) == (200, True)
-    from app.core import redis as redis_door
-
     gone = redis_door.connect(runtime.settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     app_of(stage).state.runtime = Runtime(runtime.settings, runtime.db, gone)
     without_redis = await api.get("/health/ready")

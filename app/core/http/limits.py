@@ -1,5 +1,7 @@
 """Rate limits per caller: counted in Redis, and in this process's memory while Redis does not answer."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -8,15 +10,19 @@ import structlog
 from fastapi import Depends, Request
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+from limits.aio.strategies import MovingWindowRateLimiter, RateLimiter, SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from redis.exceptions import RedisError
 
 from app.core.clock import utc_now
 from app.core.errors import RateLimited
+from app.core.redis import QUICK_S
 from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+_AWAY_S = 3.0
+"""How long a Redis that did not answer is not asked again."""
 
 
 class Limiter:
@@ -27,19 +33,31 @@ class Limiter:
         storage = RedisStorage("async+redis://", connection_pool=pool, implementation="redispy")
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._local = MovingWindowRateLimiter(MemoryStorage())
+        self._away_until = 0.0
 
     async def hit(self, item: RateLimitItem, *names: str) -> None:
         """Count one act. Raises RateLimited when the budget is spent."""
-        try:
-            allowed = await self._shared.hit(item, *names)
-            reset_at = None if allowed else (await self._shared.get_window_stats(item, *names)).reset_time
-        except (RedisError, StorageError, OSError) as error:
-            log.warning("rate_limit_local", error=repr(error))
-            allowed = await self._local.hit(item, *names)
-            reset_at = None if allowed else (await self._local.get_window_stats(item, *names)).reset_time
+        reset_at = await self._counted(item, names)
         if reset_at is not None:
             wait_ms = max(100, int((reset_at - utc_now().timestamp()) * 1000))
             raise RateLimited(retry_after_ms=wait_ms)
+
+    async def _counted(self, item: RateLimitItem, names: tuple[str, ...]) -> float | None:
+        """Count in Redis, or here while it does not answer; when the spent budget is there again."""
+        if time.monotonic() >= self._away_until:
+            try:
+                async with asyncio.timeout(QUICK_S):
+                    return await _hit(self._shared, item, names)
+            except (RedisError, StorageError, OSError) as error:
+                log.warning("rate_limit_local", error=repr(error))
+                self._away_until = time.monotonic() + _AWAY_S
+        return await _hit(self._local, item, names)
+
+
+async def _hit(limiter: RateLimiter, item: RateLimitItem, names: tuple[str, ...]) -> float | None:
+    if await limiter.hit(item, *names):
+        return None
+    return (await limiter.get_window_stats(item, *names)).reset_time
 
 
 def limit(name: str, budget: str) -> Any:
