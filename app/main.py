@@ -97,11 +97,11 @@ def _add_health(app: FastAPI) -> None:
         tags=["health"],
         dependencies=[public],
         responses=problems(Busy),
-        summary="The process can serve: database reachable and migrated",
+        summary="The process can serve: database reachable and migrated far enough",
     )
     async def ready(runtime: RuntimeDep) -> dict[str, Any]:
         revision = await schema.current(runtime.db)
-        if revision != schema.head():
+        if not schema.serves(revision):
             raise Busy(revision=revision)
         try:
             async with asyncio.timeout(QUICK_S):

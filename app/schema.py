@@ -1,5 +1,6 @@
 """The database's schema: bring it up to date, and say whether models and migrations agree."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -20,11 +21,17 @@ def alembic_config() -> Config:
     return Config(str(_ROOT / "alembic.ini"))
 
 
+@cache
 def head() -> str:
     """The newest revision in the code."""
     revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert revision
     return revision
+
+
+def serves(revision: str | None) -> bool:
+    """Whether this code can run on a database at that revision: its own, or a later one that a rollout has brought."""
+    return revision is not None and revision >= head()
 
 
 async def upgrade(database: Database) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core import db
@@ -67,6 +67,14 @@ class Reply:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An unfinished network step that is ours, until its lease ends and another may take it over."""
+
+    subject: UUID
+    lease_until: datetime
+
+
 Begin = Callable[[AsyncSession, UUID], Awaitable[None]]
 """Transaction 1: make the thing, under the given new id."""
 Finish = Callable[[UUID], Awaitable[tuple[Reply, Callable[[AsyncSession], Awaitable[None]] | None]]]
@@ -76,18 +84,14 @@ Finish = Callable[[UUID], Awaitable[tuple[Reply, Callable[[AsyncSession], Awaita
 async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, finish: Finish) -> Reply:
     """Do it once. Raises IdempotencyKeyReused, StillRunning, and whatever `begin` or `finish` raise."""
     async with database.transaction() as session:
-        if await _claim(session, key, subject):
+        lease_until = await _claim(session, key, subject)
+        if lease_until is not None:
             await begin(session, subject)
-            claimed: UUID | None = subject
-        else:
-            claimed = None
-    if claimed is None:
-        settled = await _await_reply(database, key)
-        if isinstance(settled, Reply):
-            return settled
-        claimed = settled
+    step = await _await_reply(database, key) if lease_until is None else _Step(subject, lease_until)
+    if isinstance(step, Reply):
+        return step
     try:
-        reply, record = await finish(claimed)
+        reply, record = await finish(step.subject)
         async with database.transaction() as session:
             if record is not None:
                 await record(session)
@@ -95,28 +99,28 @@ async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, fini
     except BaseException:
         # The thing stands; whoever repeats the request may take the network step over at once.
         async with database.transaction() as session:
-            await _release(session, key)
+            await _release(session, key, step.lease_until)
         raise
 
 
-async def _claim(session: AsyncSession, key: Key, subject: UUID) -> bool:
-    """Insert the key; waits for a concurrent first insert and then loses to it."""
-    return bool(
-        await db.execute(
-            session,
-            """INSERT INTO idempotency_key (actor, key, fingerprint, subject, lease_until, created_at)
-               VALUES ($1, $2, $3, $4, clock_timestamp() + $5, clock_timestamp()) ON CONFLICT DO NOTHING""",
-            key.actor,
-            key.key,
-            key.fingerprint,
-            subject,
-            LEASE,
-        )
+async def _claim(session: AsyncSession, key: Key, subject: UUID) -> datetime | None:
+    """Insert the key, with a lease; waits for a concurrent first insert and then loses to it."""
+    lease_until: datetime | None = await db.fetchval(
+        session,
+        """INSERT INTO idempotency_key (actor, key, fingerprint, subject, lease_until, created_at)
+           VALUES ($1, $2, $3, $4, clock_timestamp() + $5, clock_timestamp()) ON CONFLICT DO NOTHING
+           RETURNING lease_until""",
+        key.actor,
+        key.key,
+        key.fingerprint,
+        subject,
+        LEASE,
     )
+    return lease_until
 
 
-async def _await_reply(database: Database, key: Key) -> Reply | UUID:
-    """The first request's reply, or the subject of its unfinished step when that was taken over."""
+async def _await_reply(database: Database, key: Key) -> Reply | _Step:
+    """The first request's reply, or its unfinished step when that was taken over."""
     deadline = time.monotonic() + _WAIT_S
     pause_s = 0.02
     while True:
@@ -134,34 +138,36 @@ async def _await_reply(database: Database, key: Key) -> Reply | UUID:
                 raise IdempotencyKeyReused
             if row["body"] is not None:
                 return Reply(row["status"], row["body"], replayed=True)
-            if row["free"] and await _take_over(session, key):
-                subject: UUID = row["subject"]
-                return subject
+            if row["free"] and (lease_until := await _take_over(session, key)) is not None:
+                return _Step(row["subject"], lease_until)
         if time.monotonic() >= deadline:
             raise StillRunning
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 1.6, 0.5)
 
 
-async def _take_over(session: AsyncSession, key: Key) -> bool:
-    return bool(
-        await db.execute(
-            session,
-            """UPDATE idempotency_key SET lease_until = clock_timestamp() + $3
-               WHERE actor = $1 AND key = $2 AND body IS NULL AND lease_until <= clock_timestamp()""",
-            key.actor,
-            key.key,
-            LEASE,
-        )
-    )
-
-
-async def _release(session: AsyncSession, key: Key) -> None:
-    await db.execute(
+async def _take_over(session: AsyncSession, key: Key) -> datetime | None:
+    lease_until: datetime | None = await db.fetchval(
         session,
-        "UPDATE idempotency_key SET lease_until = clock_timestamp() WHERE actor = $1 AND key = $2 AND body IS NULL",
+        """UPDATE idempotency_key SET lease_until = clock_timestamp() + $3
+           WHERE actor = $1 AND key = $2 AND body IS NULL AND lease_until <= clock_timestamp()
+           RETURNING lease_until""",
         key.actor,
         key.key,
+        LEASE,
+    )
+    return lease_until
+
+
+async def _release(session: AsyncSession, key: Key, lease_until: datetime) -> None:
+    """End the lease, unless another has taken the step over since."""
+    await db.execute(
+        session,
+        """UPDATE idempotency_key SET lease_until = clock_timestamp()
+           WHERE actor = $1 AND key = $2 AND body IS NULL AND lease_until = $3""",
+        key.actor,
+        key.key,
+        lease_until,
     )
 
 

@@ -211,6 +211,12 @@ async def test_two_sequencers_do_not_wait_for_each_other(db: Database) -> None:
     assert await sequence(db) == 0
 
 
+async def test_an_idle_sequencer_writes_nothing(db: Database) -> None:
+    async with db.transaction() as session:
+        assert await sequence_once(session) == 0
+        assert await sql.fetchval(session, "SELECT pg_current_xact_id_if_assigned()::text") is None
+
+
 def failing(name: str, broken: set[int]) -> Transactional:
     async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
         await write_effects(session, name, batch)

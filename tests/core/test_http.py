@@ -425,6 +425,27 @@ async def test_health_tells_liveness_and_readiness(
     assert (await api.get("/health/ready")).status_code == 503
 
 
+async def test_a_process_stays_ready_while_a_rollout_has_migrated_ahead_of_it(
+    api: httpx.AsyncClient, db: Database
+) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE alembic_version SET version_num = '9999'")
+    ready = await api.get("/health/ready")
+    assert (ready.status_code, ready.json()["revision"]) == (200, "9999")
+
+
+@pytest.mark.parametrize("address", ["localhost:9/x", "/x?host=/nowhere"], ids=["nobody listens", "the socket is gone"])
+async def test_a_database_that_is_away_is_busy_not_broken(
+    shop: Shop, settings: Settings, runtime: Runtime, address: str
+) -> None:
+    buyer = await shop.customer()
+    away = Database(settings.model_copy(update={"database_url": f"postgresql://siyu@{address}"}), connections=1)
+    app_of(shop.stage).state.runtime = Runtime(settings, away, runtime.redis, *runtime._doors.values())
+    reply = await buyer.get("/v1/mall/orders")
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy"), reply.text
+    await away.close()
+
+
 async def test_metrics_name_routes_and_never_paths(shop: Shop, api: httpx.AsyncClient) -> None:
     buyer = await shop.customer()
     order_id = (await buyer.order())["orders"][0]["id"]

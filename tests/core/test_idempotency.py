@@ -155,6 +155,30 @@ async def test_of_two_who_finish_the_first_reply_stands(db: Database) -> None:
     assert await things_made(db) == 1
 
 
+async def test_an_owner_that_fails_late_does_not_free_the_step_of_who_took_over(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "_WAIT_S", 0.3)
+    slow, taker = Act(db, failures=1), Act(db)
+    slow.gate, taker.gate = asyncio.Event(), asyncio.Event()
+    owner = asyncio.create_task(slow.run())
+    await slow.reached.wait()
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE idempotency_key SET lease_until = clock_timestamp() - interval '1 ms'")
+    taken = asyncio.create_task(taker.run())
+    await taker.reached.wait()
+    slow.gate.set()
+    with pytest.raises(Refused):
+        await owner
+    third = Act(db)
+    with pytest.raises(StillRunning):
+        await third.run()
+    taker.gate.set()
+    assert not (await taken).replayed
+    assert not third.reached.is_set(), "one network step at a time"
+    assert await things_made(db) == 1
+
+
 async def test_a_cancelled_owner_frees_the_network_step(db: Database) -> None:
     act = Act(db)
     act.gate = asyncio.Event()
