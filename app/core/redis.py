@@ -1,16 +1,19 @@
 """The door to Redis (or Valkey). It holds only what may vanish at any second, and never inside a transaction."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import NoScriptError
 
 from app.core.network import require_no_transaction
 from app.core.settings import Settings
 
-__all__ = ["QUICK_S", "Redis", "connect"]
+__all__ = ["QUICK_S", "Redis", "Script", "connect"]
 
 QUICK_S = 0.25
 """What may pass, connecting and retries included, before those who can do without Redis do without it."""
@@ -31,9 +34,26 @@ class _GuardedRedis(Redis):
         return _GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
+class Script:
+    """A script that Redis runs in one step. It must be harmless when it runs twice: see `connect`."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: Redis, keys: Sequence[str], *arguments: bytes | str | int) -> Any:
+        """By its hash; by its text when this Redis does not know it (a new or flushed one)."""
+        words: list[Any] = [*keys, *arguments]
+        try:
+            return await redis.evalsha(self._sha, len(keys), *words)
+        except NoScriptError:
+            return await redis.eval(self._text, len(keys), *words)
+
+
 def connect(settings: Settings) -> Redis:
     """A pooled client; values are bytes. Opens no connection before the first command.
 
+    A command whose reply was lost is sent again, so what may not happen twice carries something to know it by.
     When all connections are busy a command waits its turn, so a thousand viewers who arrive at once are a queue and
     not a thousand errors.
     """

@@ -160,7 +160,8 @@ class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
 
 
 class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="say"):
-    """Speak. A repeated `id` on one socket is dropped, so a doubtful message may be sent again."""
+    """Speak. What a customer says under one `id` is written once within two minutes: repeat a doubtful message under
+    its `id`, on this socket or another."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=CLIENT_ID_LIMIT)]
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LIMIT)]

@@ -6,48 +6,75 @@ Only the gateway (chat, counts) and the relay (orders, tips, pins, room states, 
 at any second; nothing here may be used while a database transaction is open.
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from redis.exceptions import NoScriptError
-
 from app.core.ids import wire
-from app.core.redis import Redis
+from app.core.redis import Redis, Script
+from app.live import frames
 
 MAX_LENGTH = 5_000
 KEEP_S = 3 * 24 * 3600
 
-_PUBLISH = """
+SAID_ONCE_S = 120
+"""How long a message is known by its speaker's own id."""
+
+_CHAT = frames.type_prefix(frames.ChatSaid)
+
+# What every script begins with: KEYS[1] and KEYS[2] are stream and meta; ARGV[1] to ARGV[3] are a fresh epoch, the
+# stream's length and the keys' life.
+_ROOM = """
 local stream, meta = KEYS[1], KEYS[2]
-local epoch = redis.call('HGET', meta, 'epoch')
-if not epoch then
-  epoch = ARGV[1]
-  redis.call('DEL', stream)
-  redis.call('HSET', meta, 'epoch', epoch, 'seq', 0)
+local function begin()
+  local epoch = redis.call('HGET', meta, 'epoch')
+  if not epoch then
+    epoch = ARGV[1]
+    redis.call('DEL', stream)
+    redis.call('HSET', meta, 'epoch', epoch, 'seq', 0)
+  end
+  return epoch
 end
-local seq = tonumber(redis.call('HGET', meta, 'seq'))
-if ARGV[4] ~= '' then
-  local told = redis.call('HGET', meta, ARGV[4])
-  if told and tonumber(told) >= tonumber(ARGV[5]) then return {epoch, seq, 0} end
-  redis.call('HSET', meta, ARGV[4], ARGV[5])
+local function append(epoch, event)
+  local seq = redis.call('HINCRBY', meta, 'seq', 1)
+  redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], seq .. '-0', 'e', epoch, 'v', event)
+  return seq
 end
-for i = 6, #ARGV do
-  seq = redis.call('HINCRBY', meta, 'seq', 1)
-  redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], seq .. '-0', 'e', epoch, 'v', ARGV[i])
-end
-redis.call('EXPIRE', meta, ARGV[3])
-redis.call('EXPIRE', stream, ARGV[3])
-return {epoch, seq, #ARGV - 5}
 """
 
-# One beat of one gateway for one room: who watches, what was liked and said since the last one; tells the room when a
-# number changed and its turn has come. In one script, so that several gateways announce once.
+# The number of a fact (a relay) or the speaker's id of a message (KEYS[4]) tells a repeat, which writes nothing.
+_PUBLISH = """
+local counts, once = KEYS[3], KEYS[4]
+local epoch = begin()
+local seq = tonumber(redis.call('HGET', meta, 'seq'))
+if once then
+  local said = redis.call('GET', once)
+  local first = said and string.match(said, '^' .. epoch .. ':(%d+)$')
+  if first then return {epoch, tonumber(first)} end
+end
+if ARGV[4] ~= '' then
+  local told = redis.call('HGET', meta, ARGV[4])
+  if told and tonumber(told) >= tonumber(ARGV[5]) then return {epoch, seq} end
+  redis.call('HSET', meta, ARGV[4], ARGV[5])
+end
+local chats = 0
+for i = 8, #ARGV do
+  seq = append(epoch, ARGV[i])
+  if string.sub(ARGV[i], 1, #ARGV[6]) == ARGV[6] then chats = chats + 1 end
+end
+if once then redis.call('SET', once, epoch .. ':' .. seq, 'EX', ARGV[7]) end
+if chats > 0 then redis.call('HINCRBY', counts, 'chats', chats) end
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+return {epoch, seq}
+"""
+
+# One beat of one gateway for one room: who watches, and what was liked since the last one; tells the room when a number
+# changed and its turn has come. In one script, so that several gateways announce once. A beat's number tells a repeat,
+# whose likes are counted already.
 _BEAT = """
-local stream, meta, counts, presence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local counts, presence = KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', presence, ARGV[4], ARGV[5] .. ':' .. now)
@@ -56,21 +83,17 @@ for i = 1, #all, 2 do
   local count, at = string.match(all[i + 1], '^(%d+):(%d+)$')
   if now - tonumber(at) > 10000 then redis.call('HDEL', presence, all[i]) else viewers = viewers + tonumber(count) end
 end
-local likes = redis.call('HINCRBY', counts, 'likes', ARGV[6])
-redis.call('HINCRBY', counts, 'chats', ARGV[7])
-local told = redis.call('HMGET', counts, 'peak', 'likes_told', 'likes_at', 'viewers_told', 'viewers_at')
+local beat = 'beat:' .. ARGV[4]
+if tonumber(redis.call('HGET', counts, beat) or '0') < tonumber(ARGV[7]) then
+  redis.call('HINCRBY', counts, 'likes', ARGV[6])
+  redis.call('HSET', counts, beat, ARGV[7])
+end
+local told = redis.call('HMGET', counts, 'peak', 'likes_told', 'likes_at', 'viewers_told', 'viewers_at', 'likes')
+local likes = tonumber(told[6] or '0')
 if viewers > tonumber(told[1] or '0') then redis.call('HSET', counts, 'peak', viewers) end
 redis.call('HSET', counts, 'viewers', viewers)
-local epoch = redis.call('HGET', meta, 'epoch')
 local function tell(kind, count)
-  if not epoch then
-    epoch = ARGV[1]
-    redis.call('DEL', stream)
-    redis.call('HSET', meta, 'epoch', epoch, 'seq', 0)
-  end
-  local seq = redis.call('HINCRBY', meta, 'seq', 1)
-  local event = string.format('{"type":"%s","count":%d}', kind, count)
-  redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], seq .. '-0', 'e', epoch, 'v', event)
+  append(begin(), string.format('{"type":"%s","count":%d}', kind, count))
 end
 if likes ~= tonumber(told[2] or '0') and now - tonumber(told[3] or '0') >= 1000 then
   tell('likes.counted', likes)
@@ -112,52 +135,46 @@ class Counts:
     chats: int
 
 
-class _Script:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, redis: Redis, keys: Sequence[str], *arguments: bytes | str | int) -> Any:
-        """By its hash; by its text when this Redis does not know it (a new or flushed one)."""
-        words: list[Any] = [*keys, *arguments]
-        try:
-            return await redis.evalsha(self._sha, len(keys), *words)
-        except NoScriptError:
-            return await redis.eval(self._text, len(keys), *words)
-
-
-_publish = _Script(_PUBLISH)
-_beat = _Script(_BEAT)
+_publish = Script(_ROOM + _PUBLISH)
+_beat = Script(_ROOM + _BEAT)
 
 
 def stream_key(room_id: UUID) -> str:
-    return f"live:{{{wire('rom', room_id)}}}:stream"
+    return _key(room_id, "stream")
 
 
 def _key(room_id: UUID, name: str) -> str:
     return f"live:{{{wire('rom', room_id)}}}:{name}"
 
 
-def _fresh_epoch() -> str:
-    return secrets.token_hex(6)
+async def _run(script: Script, redis: Redis, room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> Any:
+    keys = [_key(room_id, name) for name in ("stream", "meta", *names)]
+    return await script.run(redis, keys, secrets.token_hex(6), MAX_LENGTH, KEEP_S, *arguments)
 
 
 async def publish(
-    redis: Redis, room_id: UUID, *events: bytes, log_seq: int | None = None, source: str = "log"
+    redis: Redis,
+    room_id: UUID,
+    *events: bytes,
+    log_seq: int | None = None,
+    source: str = "log",
+    once: str | None = None,
 ) -> Position:
     """Append encoded events to the room's stream, in one step; where the stream then ends.
 
     With `log_seq` (relays, which send in log order) all events of one fact go in one call, and a call whose number is
-    not above the highest this `source` has sent to the room writes nothing.
+    not above the highest this `source` has sent to the room writes nothing. With `once` (the name of a message) a
+    repeat within `SAID_ONCE_S` writes nothing and answers the position of the first. Messages are counted here.
     """
-    answer = await _publish.run(
+    answer = await _run(
+        _publish,
         redis,
-        [stream_key(room_id), _key(room_id, "meta")],
-        _fresh_epoch(),
-        MAX_LENGTH,
-        KEEP_S,
+        room_id,
+        ["counts"] if once is None else ["counts", f"said:{once}"],
         "" if log_seq is None else f"told:{source}",
         log_seq or 0,
+        _CHAT,
+        SAID_ONCE_S,
         *events,
     )
     return Position(answer[0].decode(), int(answer[1]))
@@ -192,15 +209,15 @@ async def newest(redis: Redis, room_id: UUID, *, until: int | None = None, limit
     return entries(await redis.xrevrange(stream_key(room_id), max=top, min="-", count=limit))[::-1]
 
 
-async def beat(redis: Redis, room_id: UUID, gateway: str, *, viewers: int, likes: int, chats: int) -> int:
-    """One gateway's heartbeat for a room, with what came since its last one; viewers over all gateways.
+async def beat(redis: Redis, room_id: UUID, gateway: str, *, number: int, viewers: int, likes: int) -> int:
+    """One gateway's heartbeat for a room, with the likes since its last one; viewers over all gateways.
 
+    Numbers rise from beat to beat; the likes of a number that this gateway has sent for the room count no second time.
     A gateway that is silent for ten seconds counts no more. Announces changed numbers to the room, likes at most once
     a second and viewers at most every two.
     """
-    keys = [stream_key(room_id), *(_key(room_id, name) for name in ("meta", "counts", "presence"))]
-    total = await _beat.run(redis, keys, _fresh_epoch(), MAX_LENGTH, KEEP_S, gateway, viewers, likes, chats)
-    return int(total)
+    names = ("counts", "presence")
+    return int(await _run(_beat, redis, room_id, names, gateway, viewers, likes, number))
 
 
 async def counts(redis: Redis, room_id: UUID) -> Counts:

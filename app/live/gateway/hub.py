@@ -45,7 +45,6 @@ class Hub:
         self.mutes: dict[str, float] = {}
         self.ended = False
         self.likes = 0
-        self.chats = 0
         self._on_end = on_end
         self._moved = asyncio.Event()
         self._wake = asyncio.Event()

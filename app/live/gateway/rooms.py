@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -41,7 +42,9 @@ class Rooms:
         self._drop = drop
         self._on_end = on_end
         self._opening: dict[UUID, asyncio.Task[Hub]] = {}
-        self._left: dict[UUID, tuple[int, int]] = {}
+        self._left: dict[UUID, int] = {}
+        self._untold: dict[UUID, tuple[int, int]] = {}
+        self._beats = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         for loop in (self._read, self._beat, self._mind_the_slow):
@@ -101,8 +104,7 @@ class Rooms:
 
     def _close(self, hub: Hub) -> None:
         del self.hubs[hub.room_id]
-        likes, chats = self._left.get(hub.room_id, (0, 0))
-        self._left[hub.room_id] = (likes + hub.likes, chats + hub.chats)
+        self._left[hub.room_id] = self._left.get(hub.room_id, 0) + hub.likes
         hub.stop()
         self._snapshots.forget(hub.room_id)
         metrics.ROOMS.dec()
@@ -157,17 +159,26 @@ class Rooms:
             self._drop(viewer, "live_unavailable")
 
     async def _beat(self) -> float:
-        """Tell Redis who watches here and what was liked and said; nothing is forgotten while it does not answer."""
-        for hub in list(self.hubs.values()):
-            likes, chats = hub.likes, hub.chats
-            await stream.beat(self._redis, hub.room_id, self.name, viewers=len(hub.viewers), likes=likes, chats=chats)
-            hub.likes -= likes
-            hub.chats -= chats
-        for room_id, (likes, chats) in list(self._left.items()):
-            viewers = len(self.hubs[room_id].viewers) if room_id in self.hubs else 0
-            await stream.beat(self._redis, room_id, self.name, viewers=viewers, likes=likes, chats=chats)
-            del self._left[room_id]
+        """Tell Redis who watches here and what was liked, in rooms that were left too."""
+        for room_id in {*self.hubs, *self._left, *self._untold}:
+            await self._tell(room_id)
         return _BEAT_EVERY_S
+
+    async def _tell(self, room_id: UUID) -> None:
+        """One beat. Its likes wait under its number until Redis has answered, so they count once in any case."""
+        while True:
+            hub = self.hubs.get(room_id)
+            if room_id not in self._untold:
+                likes = self._left.pop(room_id, 0)
+                if hub is not None:
+                    likes, hub.likes = likes + hub.likes, 0
+                self._untold[room_id] = (next(self._beats), likes)
+            number, likes = self._untold[room_id]
+            viewers = len(hub.viewers) if hub is not None else 0
+            await stream.beat(self._redis, room_id, self.name, number=number, viewers=viewers, likes=likes)
+            del self._untold[room_id]
+            if room_id not in self._left:
+                return
 
     async def _mind_the_slow(self) -> float:
         """Who has drained comes back; who has not after ten seconds is closed."""

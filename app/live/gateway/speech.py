@@ -54,9 +54,6 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
     if not text or not frame.id.isprintable() or not _is_plain(text):
         _refuse(viewer, "validation_failed", frame.id)
         return
-    if frame.id in viewer.said_ids:
-        metrics.HEARD.labels("repeated").inc()
-        return
     if hub.ended:
         _refuse(viewer, "live_room_ended", frame.id)
         return
@@ -71,13 +68,11 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
         id=frame.id, customer=viewer.customer, name=viewer.admitted.name, text=text, at=rfc3339(utc_now())
     )
     try:
-        await stream.publish(redis, hub.room_id, frames.encode(said))
+        await stream.publish(redis, hub.room_id, frames.encode(said), once=f"{viewer.customer}:{frame.id}")
     except (RedisError, OSError) as error:
         log.warning("chat_lost", error=repr(error))
         _refuse(viewer, "live_unavailable", frame.id)
         return
-    viewer.said_ids.append(frame.id)
-    hub.chats += 1
     metrics.HEARD.labels("said").inc()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from uuid import UUID
 
 from websockets.asyncio.server import ServerConnection
@@ -13,7 +12,6 @@ from app.live.gateway import wire
 from app.live.tickets import Pass
 
 NEVER = 1 << 62
-_REMEMBERED_IDS = 128
 
 
 class Bucket:
@@ -55,7 +53,6 @@ class Viewer:
         "muted_until",
         "protocol",
         "said",
-        "said_ids",
         "seq",
         "slow_since",
         "transport",
@@ -74,7 +71,6 @@ class Viewer:
         self.slow_since: float | None = None
         self.said = Bucket(rate=5, burst=5)
         self.frames = Bucket(rate=20, burst=40)
-        self.said_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
 
     @property
     def customer_id(self) -> UUID:

@@ -349,7 +349,8 @@ async def test_counts_are_kept_when_redis_forgets_them(
     room: dict[str, Any], host: Person, redis: Redis, runtime: Runtime
 ) -> None:
     room_id: UUID = parse("rom", room["id"])
-    await stream.beat(redis, room_id, "gateway", viewers=87, likes=500, chats=12)
+    await stream.beat(redis, room_id, "gateway", number=1, viewers=87, likes=500)
+    await stream.publish(redis, room_id, *12 * [b'{"type":"chat.said"}'])
     await flows.keep_counts(runtime)
     await redis.flushdb()
     report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
