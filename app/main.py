@@ -23,7 +23,7 @@ from app.core.http.reference import serve_error_codes, serve_reference
 from app.core.ids import new_id
 from app.core.redis import QUICK_S
 from app.core.settings import Settings
-from app.event_routes import router as event_router
+from app.operator_routes import router as operator_router
 from app.rooms import ROUTERS
 from app.wiring import open_runtime
 
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_health(app)
     serve_reference(app)
     serve_error_codes(app)
-    for router in (*ROUTERS, event_router):
+    for router in (*ROUTERS, operator_router):
         app.include_router(router)
     app.add_middleware(BodyLimited)
     app.add_middleware(Observed)
