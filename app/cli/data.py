@@ -40,7 +40,12 @@ def _with_database(act: Callable[[Settings, Database], Awaitable[T]]) -> T:
             await database.close()
 
     with prepared(Settings()) as settings:
-        return asyncio.run(run(settings))
+        return asyncio.run(run(unhurried(settings)))
+
+
+def unhurried(settings: Settings) -> Settings:
+    """What an operator asks for takes as long as it takes, and two who migrate at once wait for each other."""
+    return settings.model_copy(update={"statement_timeout_ms": 0, "lock_timeout_ms": 0})
 
 
 def migrate(check: Annotated[bool, typer.Option(help="Only say whether models and migrations agree.")] = False) -> None:

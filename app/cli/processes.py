@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 
 from app import schema, stack, worker
-from app.cli.data import development_only, ensure_seeded
+from app.cli.data import development_only, ensure_seeded, unhurried
 from app.core import telemetry
 from app.core.db import Database
 from app.core.settings import Settings
@@ -107,7 +107,7 @@ def dev() -> None:
         telemetry.configure(settings)
 
         async def run(stop: asyncio.Event) -> None:
-            database = Database(settings, connections=2, name="siyu-dev")
+            database = Database(unhurried(settings), connections=2, name="siyu-dev")
             await schema.upgrade(database)
             await database.close()
             logins = await ensure_seeded(settings)

@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
+from app.core.db import Database, asyncpg_url
 from app.core.embedded.processes import began
 from app.core.settings import Settings
 from app.development import environment_of, isolated
+from tests.audit import becomes
 
 
 @pytest.fixture
@@ -116,6 +119,21 @@ async def test_a_login_that_the_api_would_refuse_is_not_made(system: Settings, l
     assert code == 2, printed
     assert password not in printed
     assert "Traceback" not in printed
+
+
+WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND wait_event = 'advisory' AND now() - query_start > interval '1 second'"""
+
+
+async def test_who_migrates_second_waits_for_the_first(settings: Settings, db: Database) -> None:
+    hurried = settings.model_copy(update={"lock_timeout_ms": 100, "statement_timeout_ms": 200})
+    first = await asyncpg.connect(asyncpg_url(db.url))
+    await first.execute("SELECT pg_advisory_lock(72180391)")
+    second = asyncio.create_task(run(hurried, "migrate"))
+    await becomes(db, WAITING, 1)
+    await first.close()
+    code, printed = await second
+    assert (code, "schema at" in printed) == (0, True), printed
 
 
 @pytest.mark.parametrize("command", ["dev", "seed", "simulator"])
