@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PLACEHOLDER_SECRET = "development-only-secret-development-only"  # noqa: S105  refused outside development, see below
@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(PLACEHOLDER_SECRET), description="signs access tokens; 32 characters or more"
     )
-    field_key: SecretStr = Field(SecretStr(PLACEHOLDER_SECRET), description="encrypts phone numbers and addresses")
+    field_key: SecretStr = Field(
+        SecretStr(PLACEHOLDER_SECRET), description="encrypts phone numbers and addresses; several, separated by blanks"
+    )
 
     public_url: str = Field("http://127.0.0.1:8000", description="where WeChat and customers reach the API")
     live_url: str = Field("ws://127.0.0.1:8001", description="where viewers reach the live gateway")
@@ -74,15 +76,24 @@ class Settings(BaseSettings):
     wechat_pay_public_key: str = Field("", description="WeChat Pay's public key: PEM, or a path to a PEM file")
     wechat_pay_public_key_id: str = Field("", description="PUB_KEY_ID_…; the only serial whose signatures count")
 
+    @field_validator("public_url", "live_url", "live_api_url", "wechat_api_base", "wechat_pay_base")
+    @classmethod
+    def _without_slash(cls, address: str) -> str:
+        """Paths that begin with a slash are put behind it."""
+        return address.rstrip("/")
+
     @model_validator(mode="after")
     def _no_placeholders_in_production(self) -> Self:
         if self.tip_host_bps + self.tip_store_bps > 10_000:
             raise ValueError("tip_host_bps and tip_store_bps are together more than the whole")
+        field_keys = self.field_key.get_secret_value().split()
+        if not field_keys:
+            raise ValueError("SIYU_FIELD_KEY is blank")
         if self.environment != "production":
             return self
-        for name in ("secret_key", "field_key"):
-            value = getattr(self, name).get_secret_value()
-            if value == PLACEHOLDER_SECRET or len(value) < 32:
+        secret = self.secret_key.get_secret_value().strip()
+        for name, keys in (("secret_key", [secret]), ("field_key", field_keys)):
+            if any(key == PLACEHOLDER_SECRET or len(key) < 32 for key in keys):
                 raise ValueError(f"SIYU_{name.upper()} must be set to 32 secret characters or more in production")
         for name, scheme in (("public_url", "https://"), ("live_url", "wss://")):
             if not getattr(self, name).startswith(scheme):

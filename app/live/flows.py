@@ -52,7 +52,7 @@ async def enter(runtime: Runtime, actor: Actor, room_id: UUID) -> TicketView:
         raise LiveUnavailable from error
     return TicketView(
         ticket=ticket,
-        url=f"{runtime.settings.live_url.rstrip('/')}/v1/live/socket?ticket={ticket}",
+        url=f"{runtime.settings.live_url}/v1/live/socket?ticket={ticket}",
         expires_at=now + timedelta(seconds=tickets.TICKET_TTL_S),
         server_now=now,
     )

@@ -110,7 +110,7 @@ class WechatPay:
             timeout=settings.wechat_timeout_s,
         )
         # The SDK has no public way to change its host or to bring a client; the version is pinned for this.
-        sdk._core._gate_way = settings.wechat_pay_base.rstrip("/")
+        sdk._core._gate_way = settings.wechat_pay_base
         sdk._core._client = client
         return cls(sdk, client, settings)
 

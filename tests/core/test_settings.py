@@ -50,10 +50,27 @@ def test_production_refuses_to_start_without(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["secret_key", "field_key"])
-@pytest.mark.parametrize("value", ["short", "development-only-secret-development-only"])
+@pytest.mark.parametrize("value", ["short", " " * 40, "development-only-secret-development-only"])
 def test_production_refuses_secrets_that_are_none(name: str, value: str) -> None:
     with pytest.raises(ValidationError):
         made(**PRODUCTION | {name: value})
+
+
+@pytest.mark.parametrize("old", ["short", "development-only-secret-development-only"])
+def test_production_refuses_a_weak_key_behind_a_good_one(old: str) -> None:
+    with pytest.raises(ValidationError, match="FIELD_KEY"):
+        made(**PRODUCTION | {"field_key": "n" * 32 + " " + old})
+    assert made(**PRODUCTION | {"field_key": "n" * 32 + " " + "o" * 32})
+
+
+def test_something_must_seal() -> None:
+    with pytest.raises(ValidationError, match="FIELD_KEY"):
+        made(field_key=" ")
+
+
+@pytest.mark.parametrize("name", ["public_url", "live_url", "live_api_url", "wechat_api_base", "wechat_pay_base"])
+def test_an_address_is_the_same_with_a_slash_behind_it(name: str) -> None:
+    assert getattr(made(**{name: "https://shop.example/"}), name) == "https://shop.example"
 
 
 def test_production_keeps_its_rate_limits() -> None:
