@@ -19,6 +19,7 @@ from app.core.http import RuntimeDep, problems
 from app.core.http.limits import Limiter
 from app.core.http.middleware import BodyLimited, Observed
 from app.core.http.problems import Busy, install
+from app.core.http.published import publish
 from app.core.http.reference import serve_error_codes, serve_reference
 from app.core.ids import new_id
 from app.core.redis import QUICK_S
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     install(app)
+    publish(app)
     _add_health(app)
     serve_reference(app)
     serve_error_codes(app)

@@ -7,8 +7,11 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.core.auth.policy import Allow, Public
-from app.core.errors import AppError
+from app.core.errors import AppError, NotFound, ValidationFailed
+from app.core.http import problems
 from app.core.http.dependencies import open_transaction
+from app.core.http.pages import CursorInvalid
+from app.core.http.published import codes_of
 from tests.architecture.surface import calls, name_of, openapi, policies, routes, same_as_kept
 
 ROUTES = routes()
@@ -73,6 +76,34 @@ def test_each_operation_is_documented(operation: dict[str, Any]) -> None:
         assert {409, 422} <= documented
     if "admin" in str(operation["operationId"]) and operation.get("security"):
         assert 403 in documented
+
+
+def codes(operation: dict[str, Any]) -> set[str]:
+    return {code for response in operation["responses"].values() for code in codes_of(response)}
+
+
+@by_operation
+def test_errors_of_what_stands_before_a_route_are_published_with_it(operation: dict[str, Any]) -> None:
+    parameters = {one["name"] for one in operation.get("parameters", [])}
+    if operation.get("security"):
+        assert "unauthenticated" in codes(operation)
+        assert "forbidden" in codes(operation) or operation["summary"] == "Log out"
+    if {"limit", "after"} <= parameters:
+        assert "cursor_invalid" in codes(operation)
+    if "Idempotency-Key" in parameters:
+        assert {"idempotency_key_reused", "still_running"} <= codes(operation)
+        (done,) = [response for status, response in operation["responses"].items() if status.startswith("2")]
+        assert "Idempotency-Replayed" in done["headers"]
+    if "429" in operation["responses"]:
+        assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+def test_added_errors_of_one_status_join_those_that_are_there() -> None:
+    both = problems(NotFound, CursorInvalid) | problems(ValidationFailed, NotFound)
+    assert sorted(both) == [404, 422]
+    assert codes_of(both[422]) == ["cursor_invalid", "validation_failed"]
+    order = openapi()["paths"]["/v1/mall/orders"]["post"]["responses"]
+    assert set(codes_of(order["422"])) == {"validation_failed", "idempotency_key_reused", "line_repeated"}
 
 
 def test_no_operation_documents_the_frameworks_own_error() -> None:

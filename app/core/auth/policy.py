@@ -7,7 +7,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.core.auth import families, tokens
 from app.core.auth.actors import Actor, Kind, Role
-from app.core.errors import Forbidden, Unauthenticated
+from app.core.errors import AppError, Forbidden, Unauthenticated
 from app.core.runtime import Runtime
 
 _bearer = HTTPBearer(auto_error=False, description="The access token of POST /v1/session or POST /v1/admin/session.")
@@ -19,6 +19,8 @@ class Allow:
     Raises Unauthenticated (401) without a valid login and Forbidden (403) for another kind or role. What a caller may
     see of the things behind the route is decided by the query's scope, not here.
     """
+
+    errors: tuple[type[AppError], ...] = (Unauthenticated, Forbidden)
 
     def __init__(self, kind: Kind, *roles: Role) -> None:
         self.kind = kind
@@ -45,6 +47,8 @@ class Allow:
 
 class LoggedIn(Allow):
     """Customers and staff alike: whoever is logged in."""
+
+    errors = (Unauthenticated,)
 
     def __init__(self) -> None:
         super().__init__(Kind.CUSTOMER)

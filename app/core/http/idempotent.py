@@ -6,9 +6,11 @@ from fastapi import Header, Request, Response
 from fastapi.params import Depends
 
 from app.core.auth.actors import Actor
-from app.core.idempotency import Key, Reply
+from app.core.http.problems import declares
+from app.core.idempotency import IdempotencyKeyReused, Key, Reply, StillRunning
 
 
+@declares(IdempotencyKeyReused, StillRunning)
 async def _key(
     request: Request,
     idempotency_key: Annotated[

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from app.core.clock import utc_now
 from app.core.errors import RateLimited
+from app.core.http.problems import declares
 from app.core.redis import QUICK_S
 from app.core.runtime import Runtime
 
@@ -65,6 +66,7 @@ def limit(name: str, budget: str) -> Any:
     logged in. Name it after the policy."""
     item = parse(budget)
 
+    @declares(RateLimited)
     async def check(request: Request) -> None:
         actor = getattr(request.state, "actor", None)
         await spend(request, item, name, actor.wire_id if actor is not None else f"ip:{_address(request)}")

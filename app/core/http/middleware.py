@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.http.problems import BodyTooLarge, problem_body, problem_response, unexpected
+from app.core.http.problems import MEDIA_TYPE, BodyTooLarge, problem_body, problem_response, unexpected
 
 log = structlog.get_logger("app.access")
 
@@ -117,7 +117,7 @@ class BodyLimited:
     async def _refuse(self, send: Send) -> None:
         error = BodyTooLarge(limit_bytes=self._limit)
         body = json.dumps(problem_body(error, "en", correlation_id.get())).encode()
-        headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/problem+json")]
+        headers: list[tuple[bytes, bytes]] = [(b"content-type", MEDIA_TYPE.encode())]
         headers.append((b"content-length", str(len(body)).encode()))
         start: dict[str, Any] = {"type": "http.response.start", "status": error.status, "headers": headers}
         await send(start)

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Depends, Query
 
 from app.core.errors import Unprocessable
+from app.core.http.problems import declares
 from app.core.http.schemas import View
 from app.core.ids import parse, wire
 
@@ -51,6 +52,7 @@ class Paging:
         return Page(items=shown, next=wire(prefix, keys[self.limit - 1]) if more else None)
 
 
+@declares(CursorInvalid)
 async def _paging(
     limit: Annotated[int, Query(ge=1, le=100, description="How many items at most.")] = 20,
     after: Annotated[str | None, Query(max_length=64, description="The `next` of the page before.")] = None,

@@ -1,8 +1,8 @@
 """Errors as RFC 9457 problem details, the same shape for every refusal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -16,6 +16,10 @@ from app.core.errors import AppError, BadRequest, NotFound, TooMany, Unavailable
 from app.core.events.consumers import is_transient
 
 log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+Dependency = TypeVar("Dependency", bound=Callable[..., Any])
 
 
 class MethodNotAllowed(BadRequest):
@@ -57,7 +61,7 @@ class InternalError(AppError):
 
 
 class Problem(BaseModel):
-    """`application/problem+json` of RFC 9457. Branch on `code`, show `detail`."""
+    """A problem of RFC 9457. Branch on `code`, show `detail`."""
 
     type: str = Field(description="Address of the error's documentation.")
     title: str
@@ -86,17 +90,61 @@ def problem_response(request: Request, error: AppError) -> JSONResponse:
         problem_body(error, language, correlation_id.get()),
         status_code=error.status,
         headers=error.headers(),
-        media_type="application/problem+json",
+        media_type=MEDIA_TYPE,
     )
 
 
-def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that may answer with these errors."""
-    by_status: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
-        entry = by_status.setdefault(error.status, {"model": Problem, "description": ""})
-        entry["description"] = " · ".join(filter(None, [entry["description"], f"`{error.code()}`"]))
-    return by_status
+class Problems(dict[int | str, dict[str, Any]]):
+    """The `responses=` of a route that may answer with these errors. `|` adds errors, also to a status that is there."""
+
+    def __init__(self, *errors: type[AppError]) -> None:
+        self.errors = tuple(dict.fromkeys(errors))
+        statuses = dict.fromkeys(error.status for error in self.errors)
+        super().__init__({status: _published([e for e in self.errors if e.status == status]) for status in statuses})
+
+    def __or__(self, other: "Problems") -> "Problems":  # type: ignore[override]  # a plain dict's would lose errors
+        return Problems(*self.errors, *other.errors)
+
+
+def problems(*errors: type[AppError]) -> Problems:
+    """What a route may answer, besides what its dependencies declare (see `declares`)."""
+    return Problems(*errors)
+
+
+_HEADERS = {
+    "Retry-After": {"description": "After how many seconds to try again.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How to log in.", "schema": {"type": "string", "const": "Bearer"}},
+}
+
+
+def _published(errors: Sequence[type[AppError]]) -> dict[str, Any]:
+    """The errors of one status as a response of the published document."""
+    codes = [error.code() for error in errors]
+    headers = sorted({name for error in errors for name in error().headers()})
+    return {
+        "description": " · ".join(f"`{code}`" for code in codes),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "allOf": [
+                        {"$ref": f"#/components/schemas/{Problem.__name__}"},
+                        {"properties": {"code": {"enum": codes}}},
+                    ]
+                }
+            }
+        },
+        "headers": {name: _HEADERS[name] for name in headers},
+    }
+
+
+def declares(*errors: type[AppError]) -> Callable[[Dependency], Dependency]:
+    """Say of a dependency what it raises: every route that stands on it then publishes these errors."""
+
+    def mark(dependency: Dependency) -> Dependency:
+        vars(dependency)["errors"] = errors
+        return dependency
+
+    return mark
 
 
 def install(app: FastAPI) -> None:
