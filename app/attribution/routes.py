@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.attribution import touches
-from app.attribution.schemas import ShareCreate, ShareView, TouchCreate, TouchView
+from app.attribution.schemas import ShareCreate, ShareLinkView, TouchCreate, TouchView
 from app.core.auth import CurrentCustomer, public
 from app.core.errors import NotFound, RateLimited, Unauthenticated, UpstreamFailed, ValidationFailed
 from app.core.http import Db, RuntimeDep, Tx, door, limit, problems
@@ -59,12 +59,12 @@ async def create_share(
     _: Annotated[None, limit("share", "60/minute")],
     runtime: RuntimeDep,
     session: Tx,
-) -> ShareView:
+) -> ShareLinkView:
     """Put `path` into `onShareAppMessage`, or show the picture at `code_url`. Sales by it are credited to the sharer if
     he is a distributor or guide, else to whoever's link he came by (`via`)."""
     touchpoint = await touches.share(session, sharer_id=actor.id, asked=body)
     scene = wire("tpt", touchpoint.id)
-    return ShareView(
+    return ShareLinkView(
         id=touchpoint.id,
         path=touchpoint.path,
         scene=scene,

@@ -128,7 +128,7 @@ class ShareCreate(Body):
         return self
 
 
-class ShareView(View):
+class ShareLinkView(View):
     """A link of one's own: `path` for a share card, `scene` for a code, `code_url` for the code's picture."""
 
     id: TouchpointId

@@ -111,6 +111,16 @@ def test_no_operation_documents_the_frameworks_own_error() -> None:
     assert wrong == [], "add ValidationFailed to its problems(...)"
 
 
+def test_the_published_shapes_are_named_without_modules_and_never_bare() -> None:
+    bare = []
+    for schema_name, schema in openapi()["components"]["schemas"].items():
+        assert "__" not in schema_name, "two shapes of one name: rename one"
+        for name, field in schema.get("properties", {}).items():
+            if field.get("type") == "object" and "details" not in name:
+                bare.append(f"{schema_name}.{name}")
+    assert bare == []
+
+
 def test_money_is_whole_and_named() -> None:
     wrong = []
     for schema_name, schema in openapi()["components"]["schemas"].items():

@@ -16,6 +16,7 @@ from app.core.ids import wire
 from app.mall.orders.checkout import Placed
 from app.mall.orders.schemas import (
     AttributionView,
+    FulfilmentView,
     LineView,
     OrderHead,
     OrderStatus,
@@ -220,7 +221,7 @@ def placed_view(placed: Placed, server_now: datetime) -> OrderView:
         payable_fen=price.payable_fen,
         paid_fen=0,
         refunded_fen=0,
-        fulfilment={"kind": "pickup"},
+        fulfilment=FulfilmentView(kind="pickup"),
         attribution=_attribution(placed.credits[0]),
         remark=placed.remark,
         placed_at=placed.priced.now,

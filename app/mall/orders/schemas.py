@@ -1,7 +1,7 @@
 """Bodies and views of orders."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -131,6 +131,12 @@ class WechatReference(View):
     merchant_trade_no: str
 
 
+class FulfilmentView(View):
+    """How the goods reach the customer: he fetches them at the store."""
+
+    kind: Literal["pickup"]
+
+
 class OrderView(View):
     """An order. `awaiting` says whose turn it is; `actions` what the caller may ask for now."""
 
@@ -148,7 +154,7 @@ class OrderView(View):
     payable_fen: int
     paid_fen: int
     refunded_fen: int
-    fulfilment: dict[str, Any]
+    fulfilment: FulfilmentView
     attribution: AttributionView
     remark: str | None
     placed_at: At
