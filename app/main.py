@@ -38,8 +38,22 @@ DESCRIPTION = """
 Siyu is a headless social-commerce backend: catalog, orders, chain-store performance, distribution commission and live
 rooms for brands that sell through WeChat.
 
-Money is whole fen in `*_fen`, rates are basis points in `*_bps`, times are RFC 3339 in UTC. Errors are
-`application/problem+json`: branch on `code`. Lists answer `{"items", "next"}`.
+* **Values.** Money is whole fen in `*_fen`, rates are basis points in `*_bps`, times are RFC 3339 in UTC. What is absent is
+  `null`, never missing; unknown fields of a body are refused.
+* **Ids** say what they name: `cus_` a customer, `sto_` a store, `prd_` a product, `sku_` what is sold of it, `ord_` an order,
+  `rom_` a live room. An id with another prefix is 422, an unknown one or one that is not yours 404.
+* **Errors** are `application/problem+json`: branch on `code`, show `detail`, which is Chinese when `Accept-Language` begins with
+  `zh` and English otherwise; `details` is for machines, `request_id` for the logs. [All codes](/docs/errors). Each operation
+  lists its own; besides these, any may answer `internal_error`, `body_too_large`, `busy` (nothing was changed, try again) or
+  `outcome_unknown` (look, or repeat).
+* **Repeating.** Calls that move money or stock take `Idempotency-Key`, your own text for one act. Send the same bytes under the
+  same key and you get the first reply again with `Idempotency-Replayed: true`; other bytes are refused
+  (`idempotency_key_reused`); while the first is at work you are asked to wait (`still_running`). Keys are kept for three days.
+* **Editing.** What staff edit carries `version`: send back the one that you read. When somebody was faster you get
+  `version_conflict` with the current one.
+* **Lists** answer `{"items", "next"}`: give `next` as `after` for the following page, until it is null; `limit` is 1 to 100.
+* **Waiting.** Where `Retry-After` stands, it counts seconds.
+* **Live sockets** are described in [/asyncapi.json](/asyncapi.json).
 """
 
 

@@ -13,7 +13,7 @@ from app.core import db as sql
 from app.core import redis as redis_door
 from app.core.auth import public
 from app.core.db import Database
-from app.core.errors import NotFound
+from app.core.errors import AppError, NotFound
 from app.core.http import Tx, limit, limits
 from app.core.http.limits import Limiter
 from app.core.ids import new_id, wire
@@ -444,6 +444,22 @@ async def test_a_database_that_is_away_is_busy_not_broken(
     reply = await buyer.get("/v1/mall/orders")
     assert (reply.status_code, reply.json()["code"]) == (503, "busy"), reply.text
     await away.close()
+
+
+async def test_the_address_alone_leads_to_the_reference_and_that_to_all_that_is_published(
+    api: httpx.AsyncClient,
+) -> None:
+    reference = await api.get("/", follow_redirects=True)
+    assert (reference.status_code, reference.url.path) == (200, "/docs")
+    described = (await api.get("/openapi.json")).json()["info"]["description"]
+    links = re.findall(r"]\((/[^)]*)\)", described)
+    assert set(links) == {"/docs/errors", "/asyncapi.json"}
+    for link in links:
+        assert (await api.get(link)).status_code == 200
+    named = {"internal_error", "busy", "outcome_unknown", "idempotency_key_reused", "still_running", "version_conflict"}
+    for code in named:
+        assert f"`{code}`" in described
+        assert code in AppError.registry, "it says only what there is"
 
 
 async def test_metrics_name_routes_and_never_paths(shop: Shop, api: httpx.AsyncClient) -> None:

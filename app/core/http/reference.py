@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.core.auth import public
@@ -24,8 +24,12 @@ vertical-align:top}}code{{white-space:nowrap}}:target{{background:#fff6d6}}</sty
 
 
 def serve_reference(app: FastAPI) -> None:
-    """Serve `/docs` and the files that it needs. The app was made with `docs_url=None`."""
+    """Serve `/docs`, to which `/` leads, and the files that it needs. The app was made with `docs_url=None`."""
     app.mount(_ASSETS, StaticFiles(directory=Path(str(files("fastapi_swagger") / "resources"))), name="reference")
+
+    @app.get("/", include_in_schema=False, dependencies=[public])
+    async def front() -> RedirectResponse:
+        return RedirectResponse("/docs")
 
     @app.get("/docs", include_in_schema=False, dependencies=[public])
     async def reference() -> HTMLResponse:
