@@ -167,13 +167,13 @@ async def take_notification(runtime: Runtime, notification: Notification) -> Non
 
 
 async def close_tip(runtime: Runtime, charge_id: UUID) -> None:
-    """Close an unpaid tip by its charge, at WeChat first; one that WeChat says is paid is settled instead."""
+    """Close an unpaid tip by its charge, at WeChat first; one that WeChat says is paid is settled instead, unless that
+    payment does not fit."""
     async with runtime.db.transaction() as session:
         charge = await payments.find_charge(session, charge_id)
     assert charge is not None, "a tip is placed with its charge"
     paid = await payments.close_at_wechat(runtime, charge)
-    if paid is not None:
-        await _settle(runtime, charge, paid)
+    if paid is not None and await _settle(runtime, charge, paid) is not Outcome.MISMATCH:
         return
     async with runtime.db.transaction() as session:
         await tips.close(session, charge)

@@ -80,13 +80,15 @@ async def find(session: AsyncSession, tip_id: UUID, *, customer_id: UUID, room_i
     return row
 
 
-async def settle(session: AsyncSession, settings: Settings, charge: Charge, transaction: Transaction) -> Outcome:
+async def settle(session: AsyncSession, settings: Settings, known: Charge, transaction: Transaction) -> Outcome:
     """Take the money of a tip, once. One verb for the notification, the client's "I paid" and the sweep.
 
     Money for a closed tip is owed back and a refund is asked for. The caller commits in every case.
     """
-    tip = await db.fetchrow(session, f"SELECT {_TIP} FROM live_tip WHERE id = $1 FOR UPDATE", charge.subject_id)  # noqa: S608  constants only
+    tip = await db.fetchrow(session, f"SELECT {_TIP} FROM live_tip WHERE id = $1 FOR UPDATE", known.subject_id)  # noqa: S608  constants only
     assert tip is not None, "a tip's charge has a tip"
+    charge = await payments.find_charge(session, known.id)
+    assert charge is not None
     if tip["status"] == TipStatus.CLOSED:
         return await _refund_late(session, charge, transaction)
     outcome = await payments.settle(

@@ -17,7 +17,9 @@ from app.payments.schemas import Charge, ChargeStatus, Outcome, SubjectKind
 from app.wechat import TradeState, Transaction
 
 PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
-"""A partly refunded charge already shows REFUND: its money has landed all the same."""
+"""The money has landed. REFUND says that some or all of it has gone back since."""
+
+_REFUNDED_ELSEWHERE = "refunded_elsewhere"
 
 _COLUMNS = """id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, status,
               prepay_id, prepaid_at, transaction_id, expires_at"""
@@ -131,14 +133,18 @@ async def settle(
 ) -> Outcome:
     """Take the money of a paid transaction into the books, once.
 
-    The caller holds the row of the charge's subject and has decided where the money goes: CUSTOMER_PREPAID about the
-    order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing is to be sold for it.
-    A transaction that does not fit the charge, or comes after another one has settled it, is recorded as a discrepancy
-    (its cash in suspense when it landed with us) and changes nothing else; so the caller commits in every case.
+    The caller holds the row of the charge's subject, has read the charge since, and has decided where the money goes:
+    CUSTOMER_PREPAID about the order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing
+    is to be sold for it. A transaction that does not fit the charge, or comes after another one has settled it, is
+    recorded as a discrepancy (its cash in suspense when it landed with us) and changes nothing else; so the caller
+    commits in every case. Money that was given back elsewhere, in part or whole, before we learnt of it buys nothing:
+    WeChat does not say how much of it is left, so nothing is posted and finance looks; its charge is closed.
     """
-    fault = _fault(charge, transaction)
+    fault = await _fault(session, charge, transaction)
     if fault is not None:
         await record_discrepancy(session, transaction, kind=fault, charge=charge)
+        if fault == _REFUNDED_ELSEWHERE:
+            await close_charge(session, charge.id)
         return Outcome.MISMATCH
     settled = await db.execute(
         session,
@@ -170,13 +176,32 @@ async def settle(
     return Outcome.SETTLED
 
 
-def fits(charge: Charge, transaction: Transaction) -> bool:
-    """Whether a paid transaction is the charge's in amount, currency, merchant, app, payer and number."""
-    return _fault(charge, transaction) is None
+async def fits(session: AsyncSession, charge: Charge, transaction: Transaction) -> bool:
+    """Whether a paid transaction is the charge's in amount, currency, merchant, app, payer and number, and its money
+    is still with us."""
+    return await _fault(session, charge, transaction) is None
 
 
-def _fault(charge: Charge, transaction: Transaction) -> str | None:
+async def _fault(session: AsyncSession, charge: Charge, transaction: Transaction) -> str | None:
     """What in a paid transaction is not as the charge says, or None."""
+    fault = _difference(charge, transaction)
+    # WeChat repeats its word of payment for a day, also when the money has gone back since.
+    if fault is None and charge.status is ChargeStatus.CLOSED and await _was_refunded_elsewhere(session, transaction):
+        return _REFUNDED_ELSEWHERE
+    return fault
+
+
+async def _was_refunded_elsewhere(session: AsyncSession, transaction: Transaction) -> bool:
+    found = await db.fetchval(
+        session,
+        "SELECT 1 FROM payments_discrepancy WHERE transaction_id = $1 AND kind = $2",
+        transaction.transaction_id,
+        _REFUNDED_ELSEWHERE,
+    )
+    return found is not None
+
+
+def _difference(charge: Charge, transaction: Transaction) -> str | None:
     assert transaction.state in PAID_STATES, "only money that landed is settled"
     if transaction.mchid != charge.mchid:
         return "merchant"
@@ -184,6 +209,8 @@ def _fault(charge: Charge, transaction: Transaction) -> str | None:
         return "app"
     if transaction.out_trade_no != wire("chg", charge.id):
         return "number"
+    if transaction.state is TradeState.REFUND and transaction.transaction_id != charge.transaction_id:
+        return _REFUNDED_ELSEWHERE
     if transaction.currency != "CNY":
         return "currency"
     if transaction.payer_openid is not None and transaction.payer_openid != charge.payer_openid:

@@ -12,6 +12,8 @@ from app.core.db import Database
 from app.core.ids import new_id, wire
 from app.wechat import TradeState
 from app.wechat.signatures import reply_text
+from app.wechat.simulator import charges as wire_charges
+from app.wechat.simulator import refunds as wire_refunds
 from app.wechat.simulator.signing import forged_headers
 from tests.audit import audit, count, facts
 from tests.conftest import Drain, Stage
@@ -175,5 +177,70 @@ async def test_the_sweep_finds_what_no_word_told(stage: Stage, db: Database, sho
     confirmed = await buyer.post(f"/v1/mall/orders/{placed['orders'][0]['id']}/confirmation")
     assert confirmed.json()["status"] == "paid"
     assert confirmed.json()["wechat"]["merchant_trade_no"] == placed["payment"]["charge"]
+    await drain()
+    assert await audit(db) == []
+
+
+async def refund_by_hand(stage: Stage, charge: str, transaction: dict[str, Any], amount_fen: int) -> None:
+    """Finance gives money back in WeChat's merchant platform, and Siyu does not hear of it."""
+    simulator = simulator_of(stage)
+    total_fen = transaction["amount"]["total"]
+    amount = {"refund": amount_fen, "total": total_fen, "currency": "CNY"}
+    wire_refunds.open_refund(simulator, {"out_refund_no": "by-hand", "out_trade_no": charge, "amount": amount})
+
+
+@pytest.mark.parametrize("amount_fen", [25_600, 1])
+async def test_money_given_back_elsewhere_buys_nothing_and_the_order_can_be_paid_anew(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain, amount_fen: int
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order(2)
+    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    transaction = await pay_in_silence(stage, charge)
+    await refund_by_hand(stage, charge, transaction, amount_fen)
+    assert (await buyer.post(f"{path}/confirmation")).json()["status"] == "unpaid"
+    assert (await paid_word(stage, transaction).say(api)).status_code == 400, "an old word of payment, told again"
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = 'refunded_elsewhere'") == 1
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
+    assert await count(db, "SELECT count(*) FROM ledger_entry") == 0
+    again = (await buyer.post(f"{path}/payment")).json()
+    assert again["charge"] != charge
+    await buyer.pay({"payment": again})
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    await drain()
+    assert await audit(db) == []
+
+
+async def test_an_order_whose_money_was_given_back_elsewhere_closes_and_stays_closed(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order(2)
+    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    transaction = await pay_in_silence(stage, charge)
+    await refund_by_hand(stage, charge, transaction, 25_600)
+    closed = await buyer.post(f"{path}/closure", headers={"Idempotency-Key": "close"})
+    assert closed.json()["status"] == "closed"
+    assert (await paid_word(stage, transaction).say(api)).status_code == 400
+    assert (await buyer.post(f"{path}/confirmation")).json()["status"] == "closed"
+    assert await count(db, "SELECT reserved + sold FROM mall_stock") == 0
+    assert await facts(db, "mall.order_paid") == 0
+    await drain()
+    assert await audit(db) == []
+
+
+async def test_a_settled_charge_that_shows_a_refund_stays_settled(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order(2)
+    await buyer.pay(placed)
+    charge = placed["payment"]["charge"]
+    known = simulator_of(stage).charges[charge]
+    await refund_by_hand(stage, charge, wire_charges.view(simulator_of(stage), known), 1)
+    shown = wire_charges.view(simulator_of(stage), known)
+    assert shown["trade_state"] == "REFUND"
+    assert (await paid_word(stage, shown).say(api)).status_code == 204
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 0
     await drain()
     assert await audit(db) == []

@@ -74,7 +74,7 @@ async def _may_sell(session: AsyncSession, order: LockedOrder, charge: Charge, t
         return True
     if order.row["status"] != "closed" or charge.status is ChargeStatus.SETTLED:
         return False
-    if not payments.fits(charge, transaction):
+    if not await payments.fits(session, charge, transaction):
         return False
     try:
         async with db.savepoint(session):

@@ -203,6 +203,17 @@ async def test_the_sweep_closes_at_wechat_first_and_settles_what_was_paid(
     assert await audited(db) == []
 
 
+async def test_a_tip_whose_payment_does_not_fit_is_closed_in_time(
+    shop: Shop, room: dict[str, Any], stage: Stage, db: Database, runtime: Runtime
+) -> None:
+    tip = await give(await shop.customer(), room, 5_000)
+    await pay(stage, tip, amount_fen=1)
+    await expire(db, tip)
+    await jobs.close_expired(runtime)
+    assert await status_of(db, tip) == "closed"
+    assert await audited(db) == []
+
+
 async def test_tips_are_for_live_rooms_and_bounded(shop: Shop, room: dict[str, Any], host: Person) -> None:
     fan, path = await shop.customer(), f"/v1/live/rooms/{room['id']}/tips"
     for body, status, code in (
