@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.core.clock import utc_now
 from app.core.db import AsyncSession
+from app.core.errors import UpstreamFailed
 from app.core.ids import wire
 from app.core.runtime import Runtime
 from app.payments import charges, refunds
@@ -69,14 +70,20 @@ async def ask(runtime: Runtime, charge: Charge) -> Transaction | None:
 
 
 async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | None:
-    """Make sure that no money can land any more; if it already has, answer the transaction to settle instead."""
+    """Make sure that no money can land any more; if it already has, answer the transaction to settle instead.
+
+    Raises UpstreamFailed when WeChat gives no clear answer; also when it has the money but does not show it yet.
+    """
     paid = await ask(runtime, charge)
     if paid is not None:
         return paid
     try:
         await runtime.door(WechatPay).close(wire("chg", charge.id))
-    except ChargeAlreadyPaid:
-        return await ask(runtime, charge)
+    except ChargeAlreadyPaid as error:
+        paid = await ask(runtime, charge)
+        if paid is None:
+            raise UpstreamFailed(call="query", reason="paid_but_not_shown") from error
+        return paid
     return None
 
 

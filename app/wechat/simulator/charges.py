@@ -94,22 +94,22 @@ def pay_charge(simulator: Simulator, charge: Charge, *, amount_fen: int | None) 
     keep(simulator.transactions, charge.transaction_id, charge.out_trade_no)
 
 
+def queried(simulator: Simulator, charge: Charge) -> dict[str, Any]:
+    """The charge as a query shows it: it may lag behind a payment."""
+    if charge.stale_queries:
+        charge.stale_queries -= 1
+        return _unpaid_view(simulator, charge, TradeState.NOTPAY)
+    return view(simulator, charge)
+
+
 def view(simulator: Simulator, charge: Charge) -> dict[str, Any]:
-    """The charge as WeChat shows it, on the wire and in a notification."""
+    """The charge as it is, as WeChat shows it on the wire and in a notification."""
     state = charge.state
     if state == TradeState.SUCCESS and any(refund.state != RefundState.CLOSED for refund in charge.refunds):
         state = TradeState.REFUND
-    shown: dict[str, Any] = {
-        "appid": charge.order["appid"],
-        "mchid": simulator.keys.mchid,
-        "out_trade_no": charge.out_trade_no,
-        "trade_state": state,
-        "trade_state_desc": _STATE_TEXTS[state],
-        "attach": charge.order.get("attach", ""),
-    }
     if charge.paid_at is None:
-        return shown | {"amount": {"total": charge.order["amount"]["total"], "payer_currency": "CNY"}}
-    return shown | {
+        return _unpaid_view(simulator, charge, state)
+    return _head(simulator, charge, state) | {
         "transaction_id": charge.transaction_id,
         "trade_type": "JSAPI",
         "bank_type": "OTHERS",
@@ -121,6 +121,22 @@ def view(simulator: Simulator, charge: Charge) -> dict[str, Any]:
             "currency": "CNY",
             "payer_currency": "CNY",
         },
+    }
+
+
+def _unpaid_view(simulator: Simulator, charge: Charge, state: TradeState) -> dict[str, Any]:
+    amount = {"total": charge.order["amount"]["total"], "payer_currency": "CNY"}
+    return _head(simulator, charge, state) | {"amount": amount}
+
+
+def _head(simulator: Simulator, charge: Charge, state: TradeState) -> dict[str, Any]:
+    return {
+        "appid": charge.order["appid"],
+        "mchid": simulator.keys.mchid,
+        "out_trade_no": charge.out_trade_no,
+        "trade_state": state,
+        "trade_state_desc": _STATE_TEXTS[state],
+        "attach": charge.order.get("attach", ""),
     }
 
 

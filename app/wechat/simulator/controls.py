@@ -50,6 +50,9 @@ class PaymentAsked(_Body):
     )
     amount_fen: int | None = Field(None, ge=1, description="pay another amount than was asked for")
     notify: bool = Field(True, description="false: the notification is lost, only a query finds the payment")
+    stale_queries: int = Field(
+        0, ge=0, le=1_000, description="so many queries still show it unpaid, while closing is refused as paid"
+    )
 
 
 class OutcomeAsked(_Body):
@@ -123,6 +126,7 @@ async def pay(out_trade_no: str, simulator: _Simulator, asked: PaymentAsked | No
     asked = asked or PaymentAsked()
     charge = _unpaid(simulator, out_trade_no)
     charges.pay_charge(simulator, charge, amount_fen=asked.amount_fen)
+    charge.stale_queries = asked.stale_queries
     transaction = charges.view(simulator, charge)
     if asked.notify:
         body = outbox.payment_body(simulator, transaction)

@@ -19,13 +19,13 @@ def _prepay(asked: Asked) -> dict[str, Any]:
 
 def _query(asked: Asked) -> dict[str, Any]:
     _check_merchant(asked, asked.query.get("mchid"))
-    return charges.view(asked.simulator, charges.find_known(asked.simulator, asked.path["out_trade_no"]))
+    return charges.queried(asked.simulator, charges.find_known(asked.simulator, asked.path["out_trade_no"]))
 
 
 def _query_by_transaction(asked: Asked) -> dict[str, Any]:
     _check_merchant(asked, asked.query.get("mchid"))
     asked.out_trade_no = asked.simulator.transactions.get(asked.path["transaction_id"])
-    return charges.view(asked.simulator, charges.find_known(asked.simulator, asked.out_trade_no or ""))
+    return charges.queried(asked.simulator, charges.find_known(asked.simulator, asked.out_trade_no or ""))
 
 
 def _close(asked: Asked) -> None:

@@ -47,7 +47,7 @@ class Code:
 class Charge:
     """`order` is the prepay request as it came; `paid_at` is real time.
 
-    `expires_s` and `paid_on_clock_s` stand on the moved clock.
+    `expires_s` and `paid_on_clock_s` stand on the moved clock. `stale_queries` is how many still show it unpaid.
     """
 
     out_trade_no: str
@@ -59,6 +59,7 @@ class Charge:
     paid_fen: int | None = None
     paid_at: datetime | None = None
     paid_on_clock_s: float | None = None
+    stale_queries: int = 0
     refunds: list["Refund"] = field(default_factory=list)
 
 

@@ -13,6 +13,7 @@ from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
 from app.mall import jobs
+from app.mall.orders import flows
 from tests.audit import audit, count, facts
 from tests.conftest import Drain, Stage
 from tests.shop import Person, Shop
@@ -208,6 +209,37 @@ async def test_the_sweep_leaves_alone_what_wechat_cannot_answer_for(
     await stage.simulator.delete("/simulator/faults")
     await jobs.close_expired(runtime)
     assert await count(db, "SELECT count(*) FROM mall_order WHERE status = 'closed'") == 1
+    assert await audit(db) == []
+
+
+async def test_nothing_is_closed_while_wechat_has_the_money_and_does_not_show_it(
+    shop: Shop, stage: Stage, runtime: Runtime, db: Database, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order(2)
+    await pay_in_silence(stage, placed["payment"]["charge"], stale_queries=4)
+    path = f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    refused = await buyer.post(f"{path}/closure", headers={"Idempotency-Key": "c"})
+    assert (refused.status_code, refused.json()["code"]) == (502, "upstream_failed")
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
+    await jobs.close_expired(runtime)
+    assert (await buyer.get(path)).json()["status"] == "unpaid"
+    await jobs.close_expired(runtime)
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    await drain()
+    assert await audit(db) == []
+
+
+async def test_a_payment_between_asking_and_closing_is_found_by_asking_again(
+    shop: Shop, stage: Stage, runtime: Runtime, db: Database, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order(2)
+    await pay_in_silence(stage, placed["payment"]["charge"], stale_queries=1)
+    assert not await flows.close_order(runtime, parse("ord", placed["orders"][0]["id"]), reason="expired")
+    assert (await buyer.get(f"/v1/mall/orders/{placed['orders'][0]['id']}")).json()["status"] == "paid"
+    await drain()
     assert await audit(db) == []
 
 
