@@ -17,6 +17,7 @@ from app.payments.charges import (
     latest_charge,
     open_charge,
     open_charges,
+    overdue_charges,
     record_discrepancy,
     settle,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "latest_charge",
     "open_charge",
     "open_charges",
+    "overdue_charges",
     "prepay",
     "record_discrepancy",
     "request_refund",

@@ -101,6 +101,20 @@ async def charges_to_ask(session: AsyncSession, subject_id: UUID) -> list[Charge
     return [_charge(row) for row in rows]
 
 
+async def overdue_charges(session: AsyncSession, after: UUID | None, limit: int, *, kind: SubjectKind) -> list[UUID]:
+    """Open charges whose time has been over for a minute, by id: whatever became of their subject, WeChat may have money
+    for them."""
+    rows = await db.fetch(
+        session,
+        """SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < clock_timestamp() - interval '1 minute'
+             AND subject_kind = $3 AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2""",
+        after,
+        limit,
+        kind.value,
+    )
+    return [row["id"] for row in rows]
+
+
 async def charge_of(session: AsyncSession, transaction: Transaction) -> Charge | None:
     """The charge that a transaction's `out_trade_no` names."""
     try:

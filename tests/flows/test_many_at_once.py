@@ -16,6 +16,7 @@ from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
+from app.mall import jobs
 from app.mall.catalog import products, stock
 from app.mall.catalog.schemas import NewSku, ProductCreate, StockUpdate
 from app.mall.orders import flows
@@ -232,21 +233,27 @@ async def test_late_money_is_refunded_by_itself_when_the_units_are_gone(
     assert await audit(db) == []
 
 
+async def pay_anew(stage: Stage, db: Database, buyer: Person, order_id: str, *, dead: str) -> str:
+    """The buyer presses pay once more and gets another charge; WeChat had not finished closing the first after all."""
+    known = simulator_of(stage).charges[dead]
+    known.state = TradeState.CLOSED
+    async with db.transaction() as session:  # its prepay id is two hours old, so WeChat is asked again
+        await sql.execute(session, "UPDATE payments_charge SET prepaid_at = prepaid_at - interval '2 hours'")
+    again = await buyer.post(f"/v1/mall/orders/{order_id}/payment")
+    assert again.status_code == 200, again.text
+    known.state = TradeState.NOTPAY
+    charge: str = again.json()["charge"]
+    assert charge != dead
+    return charge
+
+
 async def test_a_second_payment_of_one_order_is_refunded_by_itself(
     api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain, run_jobs: RunJobs
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
     first, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
-    wire_state = simulator_of(stage).charges
-    wire_state[first].state = TradeState.CLOSED
-    async with db.transaction() as session:  # its prepay id is two hours old, so WeChat is asked again
-        await sql.execute(session, "UPDATE payments_charge SET prepaid_at = prepaid_at - interval '2 hours'")
-    again = await buyer.post(f"/v1/mall/orders/{order_id}/payment")
-    assert again.status_code == 200, again.text
-    second = again.json()["charge"]
-    assert second != first
-    wire_state[first].state = TradeState.NOTPAY  # WeChat had not finished closing it after all
+    second = await pay_anew(stage, db, buyer, order_id, dead=first)
     words = [paid_word(stage, await pay_in_silence(stage, charge)) for charge in (first, second)]
     replies = await asyncio.gather(*(word.say(api) for word in words * 5))
     assert {reply.status_code for reply in replies} == {204}
@@ -258,6 +265,40 @@ async def test_a_second_payment_of_one_order_is_refunded_by_itself(
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1
     assert await stock_row(db, shop) == (99, 0, 1)
     assert await refunds_due(db) == 0
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("paid", [True, False])
+async def test_a_charge_left_open_on_a_paid_order_is_closed_or_its_money_goes_back(
+    api: httpx.AsyncClient,
+    stage: Stage,
+    db: Database,
+    shop: Shop,
+    runtime: Runtime,
+    drain: Drain,
+    run_jobs: RunJobs,
+    paid: bool,
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    first, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    second = await pay_anew(stage, db, buyer, order_id, dead=first)
+    assert (await paid_word(stage, await pay_in_silence(stage, first)).say(api)).status_code == 204
+    if paid:
+        await pay_in_silence(stage, second)
+    await jobs.close_charges(runtime)
+    assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'open'") == 1, "its time is not over"
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE payments_charge SET expires_at = expires_at - interval '1 day'")
+    for _ in range(2):
+        await jobs.close_charges(runtime)
+    await run_jobs()
+    await stage.deliver()
+    await drain()
+    assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'open'") == 0
+    assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == paid
+    assert simulator_of(stage).charges[second].state is (TradeState.SUCCESS if paid else TradeState.CLOSED)
+    assert (await buyer.get(f"/v1/mall/orders/{order_id}")).json()["paid_fen"] == shop.price_fen
     assert await audit(db) == []
 
 

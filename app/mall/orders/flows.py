@@ -133,14 +133,28 @@ async def close_order(runtime: Runtime, order_id: UUID, *, reason: str) -> bool:
     async with runtime.db.transaction() as session:
         open_charges = await payments.open_charges(session, order_id)
     for charge in open_charges:
-        paid = await payments.close_at_wechat(runtime, charge)
-        if paid is not None:
-            async with runtime.db.transaction() as session:
-                await take_payment(session, paid)
+        await _close_or_take(runtime, charge)
     async with runtime.db.transaction() as session:
         return await closing.close(
             session, order_id, reason=reason, closed_at_wechat={charge.id for charge in open_charges}
         )
+
+
+async def close_charge(runtime: Runtime, charge_id: UUID) -> None:
+    """Close a charge whose time is over, whatever became of its order, unless WeChat turns out to have its money."""
+    async with runtime.db.transaction() as session:
+        charge = await payments.find_charge(session, charge_id)
+    assert charge is not None, "a charge is never deleted"
+    await _close_or_take(runtime, charge)
+    async with runtime.db.transaction() as session:
+        await payments.close_charge(session, charge_id)
+
+
+async def _close_or_take(runtime: Runtime, charge: Charge) -> None:
+    paid = await payments.close_at_wechat(runtime, charge)
+    if paid is not None:
+        async with runtime.db.transaction() as session:
+            await take_payment(session, paid)
 
 
 async def close_own_order(runtime: Runtime, actor: Actor, key: Key, order_id: UUID) -> Reply:
