@@ -16,8 +16,17 @@ from app.core.ids import new_id
 from app.core.runtime import Runtime
 from app.live import rooms, snapshots, stream, takings, tickets, tips
 from app.live.errors import LiveUnavailable
-from app.live.schemas import RoomMe, RoomReport, RoomSnapshot, TicketView, TipCreate, TipStatus, TipView
-from app.live.stream import Counts
+from app.live.schemas import (
+    GatewaySnapshot,
+    RoomMe,
+    RoomReport,
+    RoomSnapshot,
+    TicketView,
+    TipCreate,
+    TipStatus,
+    TipView,
+)
+from app.live.stream import Counts, Position
 from app.payments import Charge, Outcome, PaymentView, Record, SubjectKind
 from app.wechat import Notification, Transaction
 
@@ -34,6 +43,17 @@ async def snapshot_for(runtime: Runtime, cache: snapshots.SnapshotCache, actor: 
     return shared.model_copy(update={"me": RoomMe(muted_until=until)})
 
 
+async def snapshot_for_gateway(
+    runtime: Runtime, cache: snapshots.SnapshotCache, room_id: UUID, at_least: Position | None
+) -> GatewaySnapshot:
+    """The room as a gateway needs it, not older than `at_least`. Raises NotFound."""
+    shared = await cache.of(room_id, at_least)
+    async with runtime.db.transaction() as session:
+        # The moment before the rows: whoever holds a later word on a mute holds the newer one.
+        read_at = await db.fetchval(session, "SELECT clock_timestamp()")
+        return GatewaySnapshot(**dict(shared), mutes=await rooms.mutes(session, room_id), mutes_at=read_at)
+
+
 async def enter(runtime: Runtime, actor: Actor, room_id: UUID) -> TicketView:
     """Record the visit, then give a ticket for one socket. Raises NotFound, LiveRoomEnded, LiveUnavailable."""
     async with runtime.db.transaction() as session:
@@ -45,6 +65,7 @@ async def enter(runtime: Runtime, actor: Actor, room_id: UUID) -> TicketView:
         customer_id=actor.id,
         name=names.get(actor.id, ""),
         muted_until=until.timestamp() if until else 0,
+        made_at=now.timestamp(),
     )
     try:
         ticket = await tickets.issue(runtime.redis, admitted)

@@ -22,6 +22,7 @@ from app.live.schemas import (
     RoomCard,
     RoomCreate,
     RoomKind,
+    RoomMute,
     RoomStatus,
     RoomTouchpoint,
     StaffRoomView,
@@ -213,3 +214,14 @@ async def muted_until(session: AsyncSession, *, customer_id: UUID, room_id: UUID
         customer_id,
     )
     return until
+
+
+async def mutes(session: AsyncSession, room_id: UUID) -> list[RoomMute]:
+    """Who may not speak now."""
+    rows = await db.fetch(
+        session,
+        """SELECT customer_id, "until" FROM live_mute WHERE room_id = $1 AND "until" > clock_timestamp()
+           ORDER BY "until" DESC LIMIT 5000""",
+        room_id,
+    )
+    return [RoomMute(customer=row["customer_id"], until=row["until"]) for row in rows]

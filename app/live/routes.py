@@ -25,6 +25,7 @@ from app.live.asyncapi import asyncapi_document
 from app.live.errors import LiveRoomEnded, LiveUnavailable, RoomNotLive, ShelfProductUnknown, TipTooLarge
 from app.live.gateway_pass import gateway
 from app.live.schemas import (
+    GatewaySnapshot,
     MuteCreate,
     MuteView,
     PinUpdate,
@@ -40,6 +41,7 @@ from app.live.schemas import (
     TipView,
 )
 from app.live.snapshots import SnapshotCache
+from app.live.stream import Position
 
 customer = APIRouter(prefix="/v1/live", tags=["live"])
 admin = APIRouter(prefix="/v1/admin/live", tags=["live: staff"])
@@ -215,9 +217,13 @@ async def report(id: RoomId, actor: CurrentStaff, runtime: RuntimeDep) -> RoomRe
 
 
 @internal.get("/rooms/{id}/snapshot", dependencies=[Depends(gateway)], summary="The snapshot, for a live gateway")
-async def shared_snapshot(id: RoomId, cache: Snapshots) -> RoomSnapshot:
-    """Without `me`. Only with the gateway's own signature."""
-    return await cache.of(id)
+async def gateway_snapshot(
+    id: RoomId, runtime: RuntimeDep, cache: Snapshots, epoch: str | None = None, seq: int = 0
+) -> GatewaySnapshot:
+    """Without `me`. Only with the gateway's own signature. With `epoch` and `seq` it is asked for a snapshot that is
+    not older than this position of the stream."""
+    at_least = None if epoch is None else Position(epoch, seq)
+    return await flows.snapshot_for_gateway(runtime, cache, id, at_least)
 
 
 @document.get("/asyncapi.json", dependencies=[public], summary="The live socket as AsyncAPI 3")

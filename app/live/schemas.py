@@ -190,6 +190,20 @@ class RoomSnapshot(View):
     server_now: At
 
 
+class RoomMute(View):
+    """A customer who may not speak until then."""
+
+    customer: CustomerId
+    until: At
+
+
+class GatewaySnapshot(RoomSnapshot):
+    """The snapshot with what a live gateway must know besides and tells no viewer: who is muted, as of `mutes_at`."""
+
+    mutes: list[RoomMute]
+    mutes_at: At
+
+
 class TicketView(View):
     """Open `url` as a WebSocket within 30 seconds; it works once."""
 

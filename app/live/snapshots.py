@@ -96,18 +96,26 @@ class SnapshotCache:
         self._taken: dict[UUID, tuple[float, RoomSnapshot]] = {}
         self._flights: dict[UUID, asyncio.Task[RoomSnapshot]] = {}
 
-    async def of(self, room_id: UUID) -> RoomSnapshot:
-        """The room as it was within the last second. Raises NotFound."""
+    async def of(self, room_id: UUID, at_least: Position | None = None) -> RoomSnapshot:
+        """The room as it was within the last second, and not before `at_least`. Raises NotFound."""
         known = self._taken.get(room_id)
-        if known is not None and time.monotonic() - known[0] < _FRESH_S:
+        if known is not None and time.monotonic() - known[0] < _FRESH_S and _reaches(known[1], at_least):
             return known[1]
         flight = self._flights.get(room_id)
-        if flight is None:
+        if flight is not None:
+            snapshot = await asyncio.shield(flight)
+            if _reaches(snapshot, at_least):
+                return snapshot
+        if flight is self._flights.get(room_id):
             # A context of its own: the flight outlives the request that began it.
             flight = self._flights[room_id] = asyncio.create_task(self._take(room_id), context=Context())
-            flight.add_done_callback(lambda _: self._flights.pop(room_id, None))
+            flight.add_done_callback(lambda done: self._landed(room_id, done))
         # One caller who goes away must not take the answer from the others.
-        return await asyncio.shield(flight)
+        return await asyncio.shield(self._flights[room_id])
+
+    def _landed(self, room_id: UUID, flight: asyncio.Task[RoomSnapshot]) -> None:
+        if self._flights.get(room_id) is flight:
+            del self._flights[room_id]
 
     async def _take(self, room_id: UUID) -> RoomSnapshot:
         began = time.monotonic()
@@ -115,3 +123,9 @@ class SnapshotCache:
         self._taken = {room: kept for room, kept in self._taken.items() if began - kept[0] < _FRESH_S}
         self._taken[room_id] = (began, snapshot)
         return snapshot
+
+
+def _reaches(snapshot: RoomSnapshot, at_least: Position | None) -> bool:
+    if at_least is None:
+        return True
+    return snapshot.seq is not None and snapshot.epoch == at_least.epoch and snapshot.seq >= at_least.seq

@@ -1,6 +1,7 @@
 """One-use tickets: who may open a live socket, in Redis for thirty seconds."""
 
 import secrets
+import time
 from uuid import UUID
 
 import msgspec
@@ -22,12 +23,14 @@ return pass
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a ticket lets in. `name` is masked; `muted_until` is Unix seconds, 0 when the customer may speak."""
+    """Whom a ticket lets in. `name` is masked; `muted_until` is Unix seconds, 0 when the customer may speak, and
+    `made_at` says when that was so."""
 
     room_id: UUID
     customer_id: UUID
     name: str
     muted_until: float = 0
+    made_at: float = msgspec.field(default_factory=time.time)
 
 
 def _key(ticket: str) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -26,8 +27,18 @@ _ENDED = frames.type_prefix(frames.RoomEnded)
 _MUTED = frames.type_prefix(frames.MemberMuted)
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the database says of a room: whether it is over, and until when who may not speak, both in Unix seconds."""
+
+    ended: bool
+    mutes: dict[str, float]
+    at: float
+
+
 class Hub:
     """Numbers: `seq` is the newest event read, `sent` the newest one handed to the hot set; `pending` lies between.
+    `base` is where this process began to read, or began anew: what came before is known from a snapshot alone.
 
     The ring holds the newest events up to `sent`. Everything that decides what a viewer holds happens without an
     await between reading the ring and joining the hot set, so nothing is lost or doubled in between.
@@ -36,15 +47,17 @@ class Hub:
     def __init__(self, room_id: UUID, position: Position, history: Sequence[Entry], on_end: Callable[["Hub"], None]):
         self.room_id = room_id
         self.epoch = position.epoch
-        self.seq = self.sent = position.seq
+        self.seq = self.sent = self.base = position.seq
         self.ring: deque[bytes] = deque(maxlen=RING)
         self.pending: list[bytes] = []
         self.viewers: set[Viewer] = set()
         self.hot: set[Viewer] = set()
         self.slow: set[Viewer] = set()
-        self.mutes: dict[str, float] = {}
         self.ended = False
         self.likes = 0
+        self._mutes: dict[str, tuple[int, float]] = {}
+        self._truth_at = 0.0
+        self._informed = asyncio.Event()
         self._on_end = on_end
         self._moved = asyncio.Event()
         self._wake = asyncio.Event()
@@ -53,17 +66,34 @@ class Hub:
         self._flusher = asyncio.create_task(self._flush_forever())
 
     def _remember(self, history: Sequence[Entry]) -> None:
-        """Fill the ring with the unbroken end of the stream, and learn the mutes in it."""
+        """Fill the ring with the unbroken end of the stream."""
         expected = self.sent
-        usable: list[bytes] = []
         for entry in reversed(history):
             if entry.seq != expected or entry.epoch != self.epoch:
                 break
-            usable.append(entry.event)
+            self.ring.appendleft(entry.event)
             expected -= 1
-        for event in reversed(usable):
-            self._notice(event)
-        self.ring.extend(reversed(usable))
+
+    def goes_on_from(self, position: Position) -> bool:
+        """Whether the room's events can follow a snapshot of that position."""
+        return position.epoch == self.epoch and position.seq >= self.base
+
+    def inform(self, truth: Truth, seq: int) -> None:
+        """Take what the database said at number `seq` or later. What the stream has said after it stays."""
+        later = {customer: word for customer, word in self._mutes.items() if word[0] > seq}
+        self._mutes = {customer: (seq, until) for customer, until in truth.mutes.items()} | later
+        self._truth_at = truth.at
+        if truth.ended:
+            self._end()
+        self._informed.set()
+
+    async def informed(self, within_s: float = 3.0) -> bool:
+        """Wait until it is known who may speak; False when that does not happen in time."""
+        if not self._informed.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._informed.wait()
+        return self._informed.is_set()
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -80,25 +110,34 @@ class Hub:
                 return False
             self.pending.append(entry.event)
             self.seq = entry.seq
-            self._notice(entry.event)
+            self._notice(entry)
         self._wake.set()
         return True
 
-    def _notice(self, event: bytes) -> None:
-        if event.startswith(_MUTED):
-            muted = msgspec.json.decode(event, type=frames.MemberMuted)
-            self.mutes[muted.customer] = unix(muted.until)
-        elif event.startswith(_ENDED) and not self.ended:
+    def _notice(self, entry: Entry) -> None:
+        if entry.event.startswith(_MUTED):
+            muted = msgspec.json.decode(entry.event, type=frames.MemberMuted)
+            self._mutes[muted.customer] = (entry.seq, unix(muted.until))
+        elif entry.event.startswith(_ENDED):
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended:
             self.ended = True
             self._on_end(self)
 
     def reset(self, position: Position) -> list[Viewer]:
-        """The stream began anew or has a hole: forget the ring. Returns who must be brought up to date one by one."""
+        """The stream began anew or has a hole: forget the ring. Returns who must be brought up to date one by one.
+
+        Nobody speaks until `inform` has told what the skipped part may have held.
+        """
         displaced = list(self.hot)
         for viewer in displaced:
             self._take_out(viewer, self.sent)
         self.epoch = position.epoch
-        self.seq = self.sent = position.seq
+        self.seq = self.sent = self.base = position.seq
+        self._mutes = {customer: (0, until) for customer, (_, until) in self._mutes.items()}
+        self._informed.clear()
         self.ring.clear()
         self.pending.clear()
         self._announce_move()
@@ -130,8 +169,12 @@ class Hub:
         return list(self.ring)[len(self.ring) - count :] if count else []
 
     def muted_until(self, viewer: Viewer) -> float:
-        """Unix seconds: the newest word counts, the stream's over the ticket's."""
-        return self.mutes.get(viewer.customer, viewer.muted_until)
+        """Unix seconds: the newest word counts. The room's own over the ticket's, unless it has none and the ticket
+        was made after it last asked."""
+        word = self._mutes.get(viewer.customer)
+        if word is not None:
+            return word[1]
+        return viewer.admitted.muted_until if viewer.admitted.made_at > self._truth_at else 0.0
 
     async def reached(self, seq: int, within_s: float = 3.0) -> bool:
         """Wait until `seq` has been sent in this epoch; False when that does not happen in time."""

@@ -38,9 +38,9 @@ class TooSlow(Exception):
 async def greet(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer, since: Since | None) -> None:
     """The first frames of a socket. Raises LiveUnavailable when no snapshot can be had, TooSlow."""
     if since is None:
-        shot, epoch, seq = await _snapshot(snapshots, hub)
-        viewer.write(welcome_frame(shot, epoch, seq))
-        viewer.epoch, viewer.seq = epoch, seq
+        shot = await _snapshot(snapshots, hub)
+        viewer.write(welcome_frame(shot))
+        viewer.epoch, viewer.seq = shot.position.epoch, shot.position.seq
     else:
         position = frames.StreamPosition(epoch=since.epoch, seq=since.seq)
         viewer.write(wire.text(frames.encode(frames.Welcome(streams=(position,), room=frames.NULL))))
@@ -62,21 +62,19 @@ async def bring(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) ->
             return
         if not viewer.open:
             return
-        shot, epoch, seq = await _snapshot(snapshots, hub)
-        viewer.write(gap_frame(shot, epoch, seq))
-        viewer.epoch, viewer.seq = epoch, seq
+        shot = await _snapshot(snapshots, hub)
+        viewer.write(gap_frame(shot))
+        viewer.epoch, viewer.seq = shot.position.epoch, shot.position.seq
         metrics.GAPS.inc()
 
 
-async def _snapshot(snapshots: Snapshots, hub: Hub) -> tuple[Shot, str, int]:
-    """A snapshot and the position it stands for. It may know more than this process has read: then wait for that, so
-    that what it already shows is not told a second time."""
+async def _snapshot(snapshots: Snapshots, hub: Hub) -> Shot:
+    """A snapshot of the room. It may know more than this process has read: then wait for that, so that what it already
+    shows is not told a second time."""
     for _ in range(5):
         shot = await snapshots.of(hub)
-        if shot.epoch is None or shot.seq is None:
-            return shot, hub.epoch, hub.sent
-        if await hub.reached(shot.seq):
-            return shot, shot.epoch, shot.seq
+        if await hub.reached(shot.position.seq):
+            return shot
     raise LiveUnavailable
 
 

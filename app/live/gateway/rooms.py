@@ -69,7 +69,7 @@ class Rooms:
             await self._beat()
 
     async def enter(self, viewer: Viewer) -> Hub:
-        """The hub of the viewer's room, with him counted in. Raises LiveUnavailable when Redis does not answer."""
+        """The hub of the viewer's room, with him counted in. Raises LiveUnavailable when Redis or the API does not answer."""
         room_id = viewer.admitted.room_id
         while (hub := self.hubs.get(room_id)) is None:
             opening = self._opening.get(room_id)
@@ -90,7 +90,14 @@ class Rooms:
     async def _open(self, room_id: UUID) -> Hub:
         position = await stream.position(self._redis, room_id)
         history = await stream.newest(self._redis, room_id, until=position.seq, limit=RING)
-        hub = self.hubs[room_id] = Hub(room_id, position, history, self._on_end)
+        hub = Hub(room_id, position, history, self._on_end)
+        try:
+            shot = await self._snapshots.of(hub)
+        except LiveUnavailable:
+            hub.stop()
+            raise
+        self.hubs[room_id] = hub
+        hub.inform(shot.truth, shot.position.seq)
         metrics.ROOMS.inc()
         return hub
 
@@ -145,9 +152,17 @@ class Rooms:
 
     def _reset(self, hub: Hub, position: stream.Position) -> None:
         log.warning("history_lost", epoch=position.epoch, seq=position.seq, viewers=len(hub.hot))
-        self._snapshots.forget(hub.room_id)
         for viewer in hub.reset(position):
             self._spawn(self._bring(hub, viewer, resync=False))
+        self._spawn(self._inform(hub))
+
+    async def _inform(self, hub: Hub) -> None:
+        """Ask, until there is an answer, for what the skipped part of the stream may have held."""
+        while self.hubs.get(hub.room_id) is hub:
+            with contextlib.suppress(LiveUnavailable):
+                shot = await self._snapshots.of(hub)
+                hub.inform(shot.truth, shot.position.seq)
+                return
 
     async def _bring(self, hub: Hub, viewer: Viewer, *, resync: bool) -> None:
         act = joining.resync if resync else joining.bring

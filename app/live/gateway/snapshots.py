@@ -14,7 +14,8 @@ from app.core.settings import Settings
 from app.live import frames, gateway_pass
 from app.live.errors import LiveUnavailable
 from app.live.gateway import wire
-from app.live.gateway.hub import Hub
+from app.live.gateway.hub import Hub, Truth, unix
+from app.live.stream import Position
 
 log = structlog.get_logger(__name__)
 
@@ -22,18 +23,26 @@ _FRESH_S = 1.0
 _PATIENCE_S = 4.0
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _Mute(msgspec.Struct, frozen=True):
+    customer: str
+    until: str
+
+
+class _Told(msgspec.Struct, frozen=True):
     epoch: str | None
     seq: int | None
+    status: str
+    mutes: tuple[_Mute, ...] = ()
+    mutes_at: str = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A snapshot as JSON; the position is null when the API could not reach Redis."""
+    """The room at a position: its snapshot as JSON for viewers, and what the gateway itself goes by."""
 
-    epoch: str | None
-    seq: int | None
+    position: Position
     room: bytes
+    truth: Truth
     taken_at: float
 
 
@@ -51,21 +60,18 @@ class Snapshots:
             flight.cancel()
         await self._client.aclose()
 
-    def forget(self, room_id: UUID) -> None:
-        self._shots.pop(room_id, None)
-
     async def of(self, hub: Hub) -> Shot:
-        """A snapshot of the hub's present epoch (or of none). Raises LiveUnavailable when the API has none in time.
+        """A snapshot that the hub can go on from. Raises LiveUnavailable when the API has none in time.
 
         The API and this process learn of a new epoch at different moments, so one of the old epoch is asked again.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                shot = await self._fresh(hub.room_id)
-                if shot.epoch is None or shot.epoch == hub.epoch:
+                shot = await self._fresh(hub)
+                if hub.goes_on_from(shot.position):
                     return shot
-                reason = "epoch"
+                reason = "position"
             except (httpx.HTTPError, msgspec.DecodeError, OSError) as error:
                 reason = repr(error)
             if time.monotonic() > deadline:
@@ -73,33 +79,50 @@ class Snapshots:
                 raise LiveUnavailable
             await asyncio.sleep(0.1)
 
-    async def _fresh(self, room_id: UUID) -> Shot:
-        shot = self._shots.get(room_id)
-        if shot is not None and time.monotonic() - shot.taken_at < _FRESH_S:
+    async def _fresh(self, hub: Hub) -> Shot:
+        shot = self._shots.get(hub.room_id)
+        if shot is not None and time.monotonic() - shot.taken_at < _FRESH_S and hub.goes_on_from(shot.position):
             return shot
-        flight = self._flights.get(room_id)
+        flight = self._flights.get(hub.room_id)
         if flight is None:
-            flight = self._flights[room_id] = asyncio.create_task(self._fetch(room_id))
-            flight.add_done_callback(lambda _: self._flights.pop(room_id, None))
+            flight = self._flights[hub.room_id] = asyncio.create_task(self._fetch(hub))
+            flight.add_done_callback(lambda _: self._flights.pop(hub.room_id, None))
         # One viewer who goes away must not take the answer from the others.
         return await asyncio.shield(flight)
 
-    async def _fetch(self, room_id: UUID) -> Shot:
-        path = f"/v1/live/rooms/{wire_id('rom', room_id)}/snapshot"
+    async def _fetch(self, hub: Hub) -> Shot:
+        # Without Redis the API cannot date what it reads: it is at least as new as what this process had sent before.
+        undated = Position(hub.epoch, hub.sent)
+        path = f"/v1/live/rooms/{wire_id('rom', hub.room_id)}/snapshot"
         headers = {gateway_pass.HEADER: gateway_pass.sign(self._settings, path)}
-        response = await self._client.get(path, headers=headers)
+        response = await self._client.get(path, params={"epoch": hub.epoch, "seq": hub.base}, headers=headers)
         response.raise_for_status()
-        head = msgspec.json.decode(response.content, type=_Head)
-        shot = Shot(head.epoch, head.seq, response.content, time.monotonic())
-        self._shots[room_id] = shot
+        told = msgspec.json.decode(response.content, type=_Told)
+        members = msgspec.json.decode(response.content, type=dict[str, msgspec.Raw])
+        room = {name: value for name, value in members.items() if name not in ("mutes", "mutes_at")}
+        shot = Shot(
+            position=undated if told.epoch is None or told.seq is None else Position(told.epoch, told.seq),
+            room=msgspec.json.encode(room),
+            truth=Truth(
+                ended=told.status == "ended",
+                mutes={mute.customer: unix(mute.until) for mute in told.mutes},
+                at=unix(told.mutes_at),
+            ),
+            taken_at=time.monotonic(),
+        )
+        self._shots[hub.room_id] = shot
         return shot
 
+    def forget(self, room_id: UUID) -> None:
+        self._shots.pop(room_id, None)
 
-def welcome_frame(shot: Shot, epoch: str, seq: int) -> bytes:
-    position = frames.StreamPosition(epoch=epoch, seq=seq)
+
+def welcome_frame(shot: Shot) -> bytes:
+    position = frames.StreamPosition(epoch=shot.position.epoch, seq=shot.position.seq)
     return wire.text(frames.encode(frames.Welcome(streams=(position,), room=msgspec.Raw(shot.room))))
 
 
-def gap_frame(shot: Shot, epoch: str, seq: int) -> bytes:
-    gap = frames.Gap(stream=frames.STREAM, epoch=epoch, seq=seq, room=msgspec.Raw(shot.room))
+def gap_frame(shot: Shot) -> bytes:
+    at = shot.position
+    gap = frames.Gap(stream=frames.STREAM, epoch=at.epoch, seq=at.seq, room=msgspec.Raw(shot.room))
     return wire.text(frames.encode(gap))

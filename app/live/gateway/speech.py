@@ -54,6 +54,9 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
     if not text or not frame.id.isprintable() or not _is_plain(text):
         _refuse(viewer, "validation_failed", frame.id)
         return
+    if not await hub.informed():
+        _refuse(viewer, "live_unavailable", frame.id)
+        return
     if hub.ended:
         _refuse(viewer, "live_room_ended", frame.id)
         return

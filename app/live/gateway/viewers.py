@@ -50,7 +50,6 @@ class Viewer:
         "epoch",
         "frames",
         "holds",
-        "muted_until",
         "protocol",
         "said",
         "seq",
@@ -64,7 +63,6 @@ class Viewer:
         self.transport = connection.transport
         self.admitted = admitted
         self.customer = wire_id("cus", admitted.customer_id)
-        self.muted_until = admitted.muted_until
         self.epoch = ""
         self.seq = 0
         self.holds = NEVER

@@ -327,8 +327,8 @@ async def test_a_flood_of_frames_ends_the_socket(hall: Hall) -> None:
 
 async def test_a_mute_in_the_ticket_and_a_mute_in_the_stream_are_enforced(hall: Hall) -> None:
     customer_id = new_id()
-    born_mute = await hall.enter(muted_until=time.time() + 60)
     later = await hall.enter(customer_id=customer_id)
+    born_mute = await hall.enter(muted_until=time.time() + 60)
     await born_mute.send(type="say", id="a", text="hello")
     assert (await born_mute.until("error"))["code"] == "muted"
     await later.send(type="say", id="a", text="before")
