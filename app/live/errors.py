@@ -5,6 +5,7 @@
 * Conflict 409
   + LiveRoomEnded         the room is over
   + RoomNotLive           tips are for rooms that are live
+  + ShelfFull             the shelf holds as many products as it can
 * Unauthenticated 401
   + TicketRefused         the live ticket is missing, spent, too old or unknown
 * Forbidden 403
@@ -37,6 +38,13 @@ class RoomNotLive(Conflict):
 
     en = "The room is not live ({status})."
     zh = "直播间当前未在直播（{status}）。"
+
+
+class ShelfFull(Conflict):
+    """`details.limit` is how many products a shelf holds; take one off first."""
+
+    en = "The shelf holds {limit} products already; take one off first."
+    zh = "货架最多放 {limit} 件商品，请先下架一件。"
 
 
 class TicketRefused(Unauthenticated):

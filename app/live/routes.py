@@ -22,7 +22,7 @@ from app.core.idempotency import IdempotencyKeyReused, StillRunning
 from app.core.ids import RoomId, StoreId, TipId
 from app.live import flows, rooms, shelf
 from app.live.asyncapi import asyncapi_document
-from app.live.errors import LiveRoomEnded, LiveUnavailable, RoomNotLive, ShelfProductUnknown, TipTooLarge
+from app.live.errors import LiveRoomEnded, LiveUnavailable, RoomNotLive, ShelfFull, ShelfProductUnknown, TipTooLarge
 from app.live.gateway_pass import gateway
 from app.live.schemas import (
     GatewaySnapshot,
@@ -178,11 +178,11 @@ async def end_room(id: RoomId, actor: CurrentStaff, session: Tx) -> StaffRoomVie
 @admin.put(
     "/rooms/{id}/pinned",
     summary="Show a product now",
-    responses=_STAFF | problems(LiveRoomEnded, ShelfProductUnknown),
+    responses=_STAFF | problems(LiveRoomEnded, ShelfFull, ShelfProductUnknown),
 )
 async def pin(id: RoomId, body: PinUpdate, actor: CurrentStaff, session: Tx) -> StaffRoomView:
-    """Viewers hear `product.pinned` with its card. A product that is not on the shelf joins it. The last word counts:
-    no `version` is asked."""
+    """Viewers hear `product.pinned` with its card. A product that is not on the shelf joins it; a full shelf refuses it.
+    The last word counts: no `version` is asked."""
     return await shelf.pin(session, actor, id, body.product)
 
 

@@ -12,6 +12,9 @@ from app.core.http import Body, View
 from app.core.http.schemas import At
 from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
 
+SHELF_LIMIT = 100
+"""How many products a room offers at most."""
+
 
 class RoomStatus(StrEnum):
     """scheduled → live ⇄ paused → ended."""
@@ -58,7 +61,7 @@ class PinUpdate(Body):
 class ShelfUpdate(Body):
     """The whole shelf in the host's order. Products left out leave it."""
 
-    products: Annotated[list[ProductId], Field(max_length=100)]
+    products: Annotated[list[ProductId], Field(max_length=SHELF_LIMIT)]
     version: Annotated[int, Field(ge=1, le=2**31 - 1, description="The room's version as you last read it.")]
 
 

@@ -11,11 +11,17 @@ from app.core.errors import NotFound, VersionConflict
 from app.core.events import publish
 from app.core.ids import wire
 from app.live import rooms
-from app.live.errors import LiveRoomEnded, ShelfProductUnknown
+from app.live.errors import LiveRoomEnded, ShelfFull, ShelfProductUnknown
 from app.live.events import MemberMuted, ProductPinned, ProductUnpinned
-from app.live.schemas import MuteCreate, MuteView, RoomStatus, ShelfItem, ShelfUpdate, StaffRoomView
-
-SHELF_LIMIT = 100
+from app.live.schemas import (
+    SHELF_LIMIT,
+    MuteCreate,
+    MuteView,
+    RoomStatus,
+    ShelfItem,
+    ShelfUpdate,
+    StaffRoomView,
+)
 
 
 async def items(session: AsyncSession, *, place_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, ShelfItem]:
@@ -52,7 +58,7 @@ async def _open_room(session: AsyncSession, actor: Actor, room_id: UUID) -> tupl
 async def pin(session: AsyncSession, actor: Actor, room_id: UUID, product_id: UUID) -> StaffRoomView:
     """Show a product; it joins the shelf. Showing the same one again tells the room again.
 
-    Raises NotFound, LiveRoomEnded, ShelfProductUnknown.
+    Raises NotFound, LiveRoomEnded, ShelfProductUnknown, ShelfFull.
     """
     store_id, _, _ = await _open_room(session, actor, room_id)
     await _require_offered(session, store_id, [product_id])
@@ -64,6 +70,8 @@ async def pin(session: AsyncSession, actor: Actor, room_id: UUID, product_id: UU
         room_id,
         product_id,
     )
+    if added and await _shelved(session, room_id) > SHELF_LIMIT:
+        raise ShelfFull(limit=SHELF_LIMIT)
     await attribution.shelve(session, room_id, product_id)
     pinned_at = await db.fetchval(
         session,
@@ -77,6 +85,10 @@ async def pin(session: AsyncSession, actor: Actor, room_id: UUID, product_id: UU
         session, ProductPinned(room_id=room_id, store_id=store_id, product_id=product_id, pinned_at=pinned_at)
     )
     return await rooms.staff_view(session, await rooms.find(session, room_id))
+
+
+async def _shelved(session: AsyncSession, room_id: UUID) -> int:
+    return int(await db.fetchval(session, "SELECT count(*) FROM live_shelf WHERE room_id = $1", room_id))
 
 
 async def unpin(session: AsyncSession, actor: Actor, room_id: UUID) -> StaffRoomView:

@@ -63,7 +63,7 @@ async def _compose(session: AsyncSession, room_id: UUID, live: _Live) -> RoomSna
     row = await rooms.find(session, room_id)
     card = await rooms.card(session, row)
     shelved = await db.fetch(
-        session, "SELECT product_id FROM live_shelf WHERE room_id = $1 ORDER BY position, product_id LIMIT 100", room_id
+        session, "SELECT product_id FROM live_shelf WHERE room_id = $1 ORDER BY position, product_id", room_id
     )
     order = [item["product_id"] for item in shelved]
     items = await shelf.items(session, place_id=row["store_id"], product_ids=order)

@@ -18,6 +18,9 @@ from app.live import flows, stream
 from app.live.audit import audit
 from app.live.gateway import Gateway
 from app.live.gateway_pass import HEADER, sign
+from app.live.schemas import SHELF_LIMIT
+from app.mall.catalog import products
+from app.mall.catalog.schemas import NewSku, ProductCreate
 from tests.conftest import Drain
 from tests.rooms.live.conftest import SCOPE
 from tests.rooms.live.viewers import Viewer
@@ -149,6 +152,32 @@ async def test_the_shelf_is_set_whole_with_its_version(host: Person, shop: Shop,
     assert (emptied["shelf"], emptied["pinned"]) == ([], None)
     too_many = [wire("prd", uuid4()) for _ in range(101)]
     assert (await host.put(path, json={"products": too_many, "version": 1})).status_code == 422
+
+
+async def test_a_full_shelf_takes_no_more_and_can_still_be_edited(
+    host: Person, shop: Shop, room: dict[str, Any], db: Database
+) -> None:
+    made = []
+    async with db.transaction() as session:
+        for number in range(SHELF_LIMIT + 1):
+            asked = ProductCreate(title=f"茶 {number}", skus=[NewSku(title="250g", list_fen=100)])
+            made.append(wire("prd", (await products.create_product(session, asked)).id))
+    *shelved, one_more = made
+    path = f"/v1/admin/live/rooms/{room['id']}"
+    full = (await host.put(f"{path}/shelf", json={"products": shelved, "version": room["version"]})).json()
+    assert full["shelf"] == shelved
+    refused = await host.put(f"{path}/pinned", json={"product": one_more})
+    assert (refused.status_code, refused.json()["code"]) == (409, "shelf_full")
+    assert refused.json()["details"] == {"limit": SHELF_LIMIT}
+    assert (await host.get(path)).json() == full, "a refusal leaves the room as it was"
+    pinned = (await host.put(f"{path}/pinned", json={"product": shelved[-1]})).json()
+    customer = await shop.customer()
+    snapshot = (await customer.get(f"/v1/live/rooms/{room['id']}")).json()
+    assert (snapshot["pinned"]["product"], len(snapshot["shelf"])) == (shelved[-1], SHELF_LIMIT)
+    fewer = await host.put(f"{path}/shelf", json={"products": pinned["shelf"][1:], "version": pinned["version"]})
+    assert fewer.status_code == 200, fewer.text
+    joined = (await host.put(f"{path}/pinned", json={"product": one_more})).json()
+    assert (joined["pinned"], joined["shelf"]) == (one_more, [*shelved[1:], one_more])
 
 
 async def test_a_ticket_is_a_visit_and_opens_the_socket(
