@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -27,6 +28,8 @@ from app.core.settings import Settings
 from app.operator_routes import router as operator_router
 from app.rooms import ROUTERS
 from app.wiring import open_runtime
+
+log = structlog.get_logger(__name__)
 
 # Read from the database by whichever process is asked: the newest reading counts.
 _newest = partial(Gauge, multiprocess_mode="mostrecent")
@@ -66,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_runtime(settings, connections=settings.api_connections, name="siyu-api") as runtime:
             app.state.runtime = runtime
             app.state.limiter = Limiter(runtime)
+            log.info("api_ready", host=settings.host, port=settings.port)
             yield
 
     app = FastAPI(

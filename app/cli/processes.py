@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 import typer
 import uvicorn
 import uvloop
 from rich.console import Console
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from app import schema, stack, worker
 from app.cli.data import development_only, ensure_seeded, unhurried
@@ -50,22 +53,39 @@ def serve() -> None:
         # Child processes of uvicorn build their app from the environment.
         os.environ["SIYU_DATABASE_URL"] = complete.database_url or ""
         os.environ["SIYU_REDIS_URL"] = complete.redis_url or ""
-        uvicorn.run(
-            "app.cli.factory:build",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.api_workers,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            backlog=2048,
-            timeout_graceful_shutdown=20,
+        _serve(
+            uvicorn.Config(
+                "app.cli.factory:build",
+                factory=True,
+                host=settings.host,
+                port=settings.port,
+                workers=settings.api_workers,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                backlog=2048,
+                timeout_graceful_shutdown=20,
+            )
         )
+
+
+def _serve(config: uvicorn.Config) -> None:
+    """Serve until SIGTERM or Ctrl-C, then drain. Raises SystemExit when the API cannot start."""
+    # Having drained, uvicorn raises the signal again: that must not end us before what we started has been stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sockets = [config.bind_socket()]
+    if config.workers == 1:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets)
+        return
+    supervisor = Multiprocess(config, sockets)
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(STARTUP_FAILURE)
 
 
 def work() -> None:

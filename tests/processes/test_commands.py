@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.core.db import Database, asyncpg_url
 from app.core.embedded.processes import began
@@ -79,6 +81,14 @@ def children(pid: int) -> set[int]:
     return below
 
 
+async def ended(started: dict[int, str | None]) -> None:
+    """Wait until none of these processes, by pid and time of start, runs any more."""
+    running = list(started)
+    async with asyncio.timeout(10):
+        while running := [pid for pid in running if started[pid] and began(pid) == started[pid]]:  # noqa: ASYNC110  other processes
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_dev_runs_everything_and_leaves_nothing_running(system: Settings, how: signal.Signals) -> None:
     async with siyu(system, "dev") as process:
@@ -94,11 +104,7 @@ async def test_dev_runs_everything_and_leaves_nothing_running(system: Settings, 
         # Its children share the pipe: it ends when the last of them has.
         await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == (0 if how is signal.SIGTERM else -how)
-        for _ in range(100):
-            if not [pid for pid, start in started.items() if start and began(pid) == start]:
-                break
-            await asyncio.sleep(0.1)
-        assert [pid for pid, start in started.items() if start and began(pid) == start] == []
+        await ended(started)
     assert (await run(system, "audit"))[0] == 0
 
 
@@ -189,6 +195,38 @@ async def test_callers_behind_a_trusted_proxy_are_told_apart(
                 for caller in range(1, 13)
             ]
         assert {reply.status_code for reply in replies} == statuses
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_api_says_when_it_is_ready_and_leaves_nothing_running(system: Settings, workers: int) -> None:
+    several = system.model_copy(update={"api_workers": workers, "log_level": "INFO"})
+    async with siyu(several, "serve") as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            printed = [await process.stdout.readline() for _ in range(workers)]
+        assert all(b"api_ready" in line for line in printed), printed
+        await serves(f"{several.public_url}/health/live")
+        started = {pid: began(pid) for pid in children(process.pid)}
+        process.send_signal(signal.SIGTERM)
+        rest, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0, rest
+        assert b"Traceback" not in rest
+        await ended(started)
+    assert not list((system.data_dir / "run").glob("*.json")), "its engines were stopped in good order"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_an_api_that_cannot_start_says_so(settings: Settings, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        changes = {"api_workers": workers, "log_level": "INFO", "port": taken.getsockname()[1]}
+        code, printed = await run(settings.model_copy(update=changes), "serve")
+    assert code > 0
+    assert "Address already in use" in printed
+    assert "api_ready" not in printed
+    code, printed = await run(
+        settings.model_copy(update=changes | {"wechat_mch_private_key": SecretStr("none")}), "serve"
+    )
+    assert code > 0, printed
 
 
 async def test_api_processes_that_share_a_port_count_together(system: Settings) -> None:
