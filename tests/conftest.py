@@ -54,7 +54,7 @@ _LONGEST_TEST_S = 150
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """No test waits for ever: one that hangs fails and says where."""
+    """A coroutine that hangs fails alone and says where; for all else there is `faulthandler_timeout`."""
 
     def bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @functools.wraps(test)
