@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("event_pkey")),
     )
-    op.create_index(op.f("event_stream_idx"), "event", ["stream"], unique=False)
     op.create_table(
         "event_cursor",
         sa.Column("consumer", sa.Text(), nullable=False),

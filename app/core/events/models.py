@@ -30,7 +30,7 @@ class Event(Table, table=True):
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     type: str = text()
-    stream: UUID = Field(index=True)
+    stream: UUID
     payload: dict[str, object] = Field(sa_type=JSONB)
     published_at: datetime = moment()
 
