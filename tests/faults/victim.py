@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "refunding: agreed, not committed": ("after", "app.mall.orders.refunds", "agree"),
     "refunding: committed, not answered": ("after", "app.core.idempotency", "run"),
     "sequencing: moved, not committed": ("after", "app.worker", "sequence_once"),
-    "consuming: cursor about to move": ("before", "app.core.events.consumers", "_move"),
+    "consuming: cursor about to move": ("before", "app.core.events.consumers", "_advance"),
     "job: WeChat not asked": ("before", "app.wechat.WechatPay", "refund"),
     "job: WeChat has the refund, nothing kept": ("after", "app.wechat.WechatPay", "refund"),
     "job: result written, not committed": ("after", "app.payments.refunds", "settle_refund"),
