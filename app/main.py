@@ -12,7 +12,7 @@ from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
-from app import schema
+from app import payments, schema
 from app.core import jobs, telemetry
 from app.core.auth import public
 from app.core.events import lag, parked_count
@@ -36,6 +36,8 @@ _newest = partial(Gauge, multiprocess_mode="mostrecent")
 EVENTS_BEHIND = _newest("siyu_events_behind", "Events that a consumer has not seen", ["consumer"])
 EVENTS_PARKED = _newest("siyu_events_parked", "Events that a consumer could not apply", ["consumer"])
 JOBS_HELD = _newest("siyu_jobs_held", "Jobs that failed for good and wait for a person")
+DISCREPANCIES = _newest("siyu_payment_discrepancies", "Payments that fit nothing, recorded for finance", ["kind"])
+REFUNDS_STUCK = _newest("siyu_refunds_stuck", "Refunds that WeChat does not pay out and that wait for a person")
 
 DESCRIPTION = """
 Siyu is a headless social-commerce backend: catalog, orders, chain-store performance, distribution commission and live
@@ -134,8 +136,12 @@ def _add_health(app: FastAPI) -> None:
     async def metrics(runtime: RuntimeDep) -> Response:
         async with runtime.db.transaction() as session:
             behind, parked, held = await lag(session), await parked_count(session), await jobs.held_count(session)
+            unexplained, stuck = await payments.discrepancy_count(session), await payments.stuck_refunds(session)
         for consumer, count in behind.items():
             EVENTS_BEHIND.labels(consumer).set(count)
             EVENTS_PARKED.labels(consumer).set(parked.get(consumer, 0))
         JOBS_HELD.set(held)
+        for kind, count in unexplained.items():
+            DISCREPANCIES.labels(kind).set(count)
+        REFUNDS_STUCK.set(stuck)
         return Response(telemetry.metrics(), media_type=CONTENT_TYPE_LATEST)

@@ -25,6 +25,7 @@ from app.mall import jobs as mall_jobs
 from app.mall import routes as mall_routes
 from app.payments import audit as payments_audit
 from app.payments import jobs as payments_jobs
+from app.payments import routes as payments_routes
 from app.stores import audit as stores_audit
 from app.stores import consumers as stores_consumers
 from app.stores import routes as stores_routes
@@ -35,6 +36,7 @@ Audit = Callable[[AsyncSession], Awaitable[list[str]]]
 ROUTERS: list[APIRouter] = [
     *customers_routes.routers,
     *attribution_routes.routers,
+    *payments_routes.routers,
     *mall_routes.routers,
     *stores_routes.routers,
     *distribution_routes.routers,

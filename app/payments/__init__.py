@@ -18,13 +18,13 @@ from app.payments.charges import (
     open_charge,
     open_charges,
     overdue_charges,
-    record_discrepancy,
     settle,
 )
+from app.payments.discrepancies import discrepancy_count, record_discrepancy
 from app.payments.errors import ChargeNotOpen, PaymentMismatch, RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.flows import Record, ask, close_at_wechat, prepay
-from app.payments.refunds import request_refund, send_back, settle_refund
+from app.payments.refunds import request_refund, send_back, settle_refund, stuck_refunds
 from app.payments.schemas import Charge, ChargeStatus, Outcome, PaymentView, SubjectKind
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "charges_to_ask",
     "close_at_wechat",
     "close_charge",
+    "discrepancy_count",
     "find_charge",
     "fits",
     "latest_charge",
@@ -60,4 +61,5 @@ __all__ = [
     "send_back",
     "settle",
     "settle_refund",
+    "stuck_refunds",
 ]

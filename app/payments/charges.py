@@ -1,8 +1,6 @@
 """Charges: opened with the thing they pay for, settled by the transaction that learns of the money."""
 
-import json
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -10,16 +8,16 @@ import asyncpg
 from app import ledger
 from app.core import db
 from app.core.db import AsyncSession
-from app.core.ids import new_id, parse, wire
+from app.core.ids import parse, wire
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
+from app.payments import discrepancies
+from app.payments.discrepancies import REFUNDED_ELSEWHERE, record_discrepancy
 from app.payments.schemas import Charge, ChargeStatus, Outcome, SubjectKind
 from app.wechat import TradeState, Transaction
 
 PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
 """The money has landed. REFUND says that some or all of it has gone back since."""
-
-_REFUNDED_ELSEWHERE = "refunded_elsewhere"
 
 _COLUMNS = """id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, status,
               prepay_id, prepaid_at, transaction_id, expires_at"""
@@ -157,7 +155,7 @@ async def settle(
     fault = await _fault(session, charge, transaction)
     if fault is not None:
         await record_discrepancy(session, transaction, kind=fault, charge=charge)
-        if fault == _REFUNDED_ELSEWHERE:
+        if fault == REFUNDED_ELSEWHERE:
             await close_charge(session, charge.id)
         return Outcome.MISMATCH
     settled = await db.execute(
@@ -200,19 +198,13 @@ async def _fault(session: AsyncSession, charge: Charge, transaction: Transaction
     """What in a paid transaction is not as the charge says, or None."""
     fault = _difference(charge, transaction)
     # WeChat repeats its word of payment for a day, also when the money has gone back since.
-    if fault is None and charge.status is ChargeStatus.CLOSED and await _was_refunded_elsewhere(session, transaction):
-        return _REFUNDED_ELSEWHERE
+    if (
+        fault is None
+        and charge.status is ChargeStatus.CLOSED
+        and await discrepancies.was_refunded_elsewhere(session, transaction)
+    ):
+        return REFUNDED_ELSEWHERE
     return fault
-
-
-async def _was_refunded_elsewhere(session: AsyncSession, transaction: Transaction) -> bool:
-    found = await db.fetchval(
-        session,
-        "SELECT 1 FROM payments_discrepancy WHERE transaction_id = $1 AND kind = $2",
-        transaction.transaction_id,
-        _REFUNDED_ELSEWHERE,
-    )
-    return found is not None
 
 
 def _difference(charge: Charge, transaction: Transaction) -> str | None:
@@ -224,7 +216,7 @@ def _difference(charge: Charge, transaction: Transaction) -> str | None:
     if transaction.out_trade_no != wire("chg", charge.id):
         return "number"
     if transaction.state is TradeState.REFUND and transaction.transaction_id != charge.transaction_id:
-        return _REFUNDED_ELSEWHERE
+        return REFUNDED_ELSEWHERE
     if transaction.currency != "CNY":
         return "currency"
     if transaction.payer_openid is not None and transaction.payer_openid != charge.payer_openid:
@@ -234,56 +226,6 @@ def _difference(charge: Charge, transaction: Transaction) -> str | None:
     if transaction.amount_fen != charge.amount_fen:
         return "amount"
     return None
-
-
-async def write_discrepancy(
-    session: AsyncSession, *, number: str, kind: str, charge_id: UUID | None, facts: dict[str, Any]
-) -> UUID | None:
-    """An alert for finance, once per WeChat's own number and kind; its id, None when it stands already."""
-    discrepancy_id: UUID | None = await db.fetchval(
-        session,
-        """INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
-           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id""",
-        new_id(),
-        number,
-        kind,
-        charge_id,
-        json.dumps(facts),
-    )
-    return discrepancy_id
-
-
-async def record_discrepancy(
-    session: AsyncSession, transaction: Transaction, *, kind: str, charge: Charge | None
-) -> None:
-    """Write the alert, once; a wrong amount or a second payment did land: its cash goes into suspense."""
-    facts = {
-        "out_trade_no": transaction.out_trade_no,
-        "amount_fen": transaction.amount_fen,
-        "currency": transaction.currency,
-        "mchid": transaction.mchid,
-        "appid": transaction.appid,
-    }
-    discrepancy_id = await write_discrepancy(
-        session,
-        number=transaction.transaction_id or transaction.out_trade_no,
-        kind=kind,
-        charge_id=charge.id if charge else None,
-        facts=facts,
-    )
-    if discrepancy_id is not None and kind in ("amount", "repeated") and charge is not None and transaction.amount_fen:
-        await ledger.post(
-            session,
-            Transfer(
-                book=charge.book,
-                kind="charge_quarantined",
-                key=str(discrepancy_id),
-                entries=[
-                    ledger.debit(Account.WECHAT_PENDING, transaction.amount_fen, charge.id),
-                    ledger.credit(Account.SUSPENSE, transaction.amount_fen, discrepancy_id),
-                ],
-            ),
-        )
 
 
 def is_fresh(charge: Charge, now: datetime) -> bool:

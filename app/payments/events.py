@@ -20,7 +20,8 @@ class RefundSucceeded(Fact, frozen=True, kw_only=True, tag="payments.refund_succ
 
 
 class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
-    """WeChat could not pay a refund out (abnormal or closed): it stays owed, a person has to act."""
+    """WeChat could not pay a refund out (abnormal, closed) or does not take it (refused): it stays owed, a person has to
+    act."""
 
     refund_id: UUID
     charge_id: UUID

@@ -12,7 +12,15 @@ from app.core.runtime import Runtime
 from app.payments import charges, refunds
 from app.payments.errors import ChargeNotOpen
 from app.payments.schemas import Charge, ChargeStatus, PaymentView
-from app.wechat import ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused, Transaction, WechatPay
+from app.wechat import (
+    ChargeAlreadyPaid,
+    ChargeClosedAtWechat,
+    RefundFundsShort,
+    RefundRefused,
+    TradeNumberReused,
+    Transaction,
+    WechatPay,
+)
 
 REFUND_NOTIFY_PATH = "/v1/mall/refunds/notify"
 
@@ -88,7 +96,11 @@ async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | Non
 
 
 async def send_refund(runtime: Runtime, refund_id: UUID) -> None:
-    """Send a refund, or ask again about one, always under its own number. Raises UpstreamFailed to be run again."""
+    """Send a refund, or ask again about one, always under its own number.
+
+    A refund that WeChat does not take is given up until a person acts, unless it knows the number: then what it knows
+    counts. Raises UpstreamFailed and RefundFundsShort to be run again.
+    """
     async with runtime.db.transaction() as session:
         refund = await refunds.refund_to_send(session, refund_id)
     if refund is None:
@@ -97,13 +109,21 @@ async def send_refund(runtime: Runtime, refund_id: UUID) -> None:
     number = wire("rfd", refund_id)
     status = await pay.query_refund(number) if refund["status"] == "processing" else None
     if status is None:
-        status = await pay.refund(
-            out_refund_no=number,
-            out_trade_no=wire("chg", refund["charge_id"]),
-            refund_fen=refund["amount_fen"],
-            total_fen=refund["total_fen"],
-            reason=refund["reason"][:80],
-            notify_url=runtime.settings.public_url + REFUND_NOTIFY_PATH,
-        )
+        try:
+            status = await pay.refund(
+                out_refund_no=number,
+                out_trade_no=wire("chg", refund["charge_id"]),
+                refund_fen=refund["amount_fen"],
+                total_fen=refund["total_fen"],
+                reason=refund["reason"][:80],
+                notify_url=runtime.settings.public_url + REFUND_NOTIFY_PATH,
+            )
+        except RefundFundsShort:
+            raise
+        except RefundRefused:
+            status = await pay.query_refund(number)
     async with runtime.db.transaction() as session:
-        await refunds.settle_refund(session, status)
+        if status is None:
+            await refunds.refuse_refund(session, refund_id)
+        else:
+            await refunds.settle_refund(session, status)

@@ -48,8 +48,11 @@ class RefundRow(Table, table=True):
     __tablename__ = "payments_refund"
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="amount_positive"),
-        CheckConstraint("status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed')", name="status"),
+        CheckConstraint(
+            "status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed', 'refused')", name="status"
+        ),
         Index("payments_refund_open_idx", "made_at", postgresql_where=sql("status IN ('requested', 'processing')")),
+        Index("payments_refund_stuck_idx", "id", postgresql_where=sql("status IN ('abnormal', 'closed', 'refused')")),
     )
 
     id: UUID = Field(primary_key=True)

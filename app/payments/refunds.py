@@ -4,19 +4,23 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from app import ledger
 from app.core import db, events, jobs
 from app.core.db import AsyncSession
-from app.core.ids import new_id, parse
+from app.core.ids import new_id, parse, wire
 from app.ledger import Account, Transfer
-from app.payments.charges import settle, write_discrepancy
+from app.payments.charges import settle
+from app.payments.discrepancies import write_discrepancy
 from app.payments.errors import RefundExceedsPaid
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.schemas import Charge, Outcome, RefundStage
 from app.wechat import RefundState, RefundStatus, Transaction
 
 SEND_REFUND = "payments.send_refund"
+
+log = structlog.get_logger(__name__)
 
 
 async def request_refund(
@@ -111,26 +115,54 @@ async def settle_refund(session: AsyncSession, status: RefundStatus) -> bool:
     if stage is RefundStage.SUCCEEDED:
         await _paid_out(session, row)
     elif stage in (RefundStage.ABNORMAL, RefundStage.CLOSED):
-        await events.publish(
-            session,
-            RefundStuck(
-                refund_id=refund_id,
-                charge_id=row["charge_id"],
-                subject_kind=row["subject_kind"],
-                subject_id=row["subject_id"],
-                amount_fen=row["amount_fen"],
-                stage=stage.value,
-            ),
-        )
+        await _tell_stuck(session, row, stage)
     return True
+
+
+async def refuse_refund(session: AsyncSession, refund_id: UUID) -> None:
+    """WeChat does not take a refund as asked and knows none under its number: it stays owed, is not sent again by itself,
+    and RefundStuck is published."""
+    row = await db.fetchrow(
+        session,
+        """UPDATE payments_refund r SET status = 'refused' FROM payments_charge c
+           WHERE r.id = $1 AND r.status IN ('requested', 'processing') AND c.id = r.charge_id
+           RETURNING r.id, r.charge_id, r.amount_fen, c.book, c.subject_kind, c.subject_id""",
+        refund_id,
+    )
+    if row is not None:
+        await _tell_stuck(session, row, RefundStage.REFUSED)
+
+
+async def _tell_stuck(session: AsyncSession, row: asyncpg.Record, stage: RefundStage) -> None:
+    log.warning("refund_stuck", refund=wire("rfd", row["id"]), stage=stage.value)
+    await events.publish(
+        session,
+        RefundStuck(
+            refund_id=row["id"],
+            charge_id=row["charge_id"],
+            subject_kind=row["subject_kind"],
+            subject_id=row["subject_id"],
+            amount_fen=row["amount_fen"],
+            stage=stage.value,
+        ),
+    )
+
+
+async def stuck_refunds(session: AsyncSession) -> int:
+    """How many refunds wait for a person, those that were asked for by themselves included."""
+    return int(
+        await db.fetchval(
+            session, "SELECT count(*) FROM payments_refund WHERE status IN ('abnormal', 'closed', 'refused')"
+        )
+    )
 
 
 _BEFORE = {
     RefundStage.PROCESSING: ["requested"],
     RefundStage.ABNORMAL: ["requested", "processing"],
     RefundStage.CLOSED: ["requested", "processing"],
-    # An abnormal refund can still be paid another way, and a closed one be sent again by hand.
-    RefundStage.SUCCEEDED: ["requested", "processing", "abnormal", "closed"],
+    # An abnormal refund can still be paid another way, and a closed or refused one be sent again by hand.
+    RefundStage.SUCCEEDED: ["requested", "processing", "abnormal", "closed", "refused"],
 }
 
 

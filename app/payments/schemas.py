@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from app.core.http import View
 from app.core.http.schemas import At
-from app.core.ids import ChargeId
+from app.core.ids import ChargeId, DiscrepancyId
 from app.wechat import ClientParameters
 
 
@@ -30,13 +30,15 @@ class ChargeStatus(StrEnum):
 
 
 class RefundStage(StrEnum):
-    """requested → processing → succeeded; abnormal and closed stay owed until a person acts."""
+    """requested → processing → succeeded; abnormal, closed and refused (WeChat does not take it as asked) are stuck:
+    they stay owed until a person acts."""
 
     REQUESTED = "requested"
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     ABNORMAL = "abnormal"
     CLOSED = "closed"
+    REFUSED = "refused"
 
 
 class Outcome(StrEnum):
@@ -74,3 +76,18 @@ class PaymentView(View):
     kind: Literal["jsapi"] = "jsapi"
     wechat_pay: ClientParameters = Field(description="The exact arguments of wx.requestPayment.")
     expires_at: At
+
+
+class DiscrepancyView(View):
+    """What WeChat said and nothing of ours explains. `transaction_id` is WeChat's own number of the payment or refund."""
+
+    id: DiscrepancyId
+    kind: str = Field(
+        description="What does not fit: `amount`, `payer` and `repeated` landed with us, their cash is in suspense; "
+        "`refunded_elsewhere` went back without us; `refund_amount` is a refund of another amount than was asked for; "
+        "`merchant`, `app`, `number`, `currency`, `transaction` and `unknown` name no charge of ours or not as it is."
+    )
+    transaction_id: str
+    charge: ChargeId | None
+    facts: dict[str, Any] = Field(description="What WeChat said.")
+    made_at: At

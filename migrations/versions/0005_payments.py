@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed')",
+            "status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed', 'refused')",
             name=op.f("payments_refund_status_check"),
         ),
         sa.CheckConstraint("amount_fen > 0", name=op.f("payments_refund_amount_positive_check")),
@@ -88,4 +88,11 @@ def upgrade() -> None:
         ["made_at"],
         unique=False,
         postgresql_where=sa.text("status IN ('requested', 'processing')"),
+    )
+    op.create_index(
+        "payments_refund_stuck_idx",
+        "payments_refund",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('abnormal', 'closed', 'refused')"),
     )

@@ -87,6 +87,27 @@ async def test_a_changed_payment_is_refused_and_put_down_for_finance(
     assert await audit(db) == []
 
 
+async def test_finance_reads_what_was_put_down_and_is_told_of_it(
+    api: httpx.AsyncClient, stage: Stage, shop: Shop
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    charges = []
+    for change in (other_amount, other_merchant):
+        placed = await buyer.order()
+        transaction = await pay_in_silence(stage, placed["payment"]["charge"])
+        change(transaction)
+        assert (await paid_word(stage, transaction).say(api)).status_code == 400
+        charges.append(placed["payment"]["charge"])
+    path = "/v1/admin/payments/discrepancies"
+    first = (await hq.get(path, params={"limit": 1})).json()
+    rest = (await hq.get(path, params={"after": first["next"]})).json()
+    seen = first["items"] + rest["items"]
+    assert [(one["kind"], one["charge"]) for one in seen] == [("merchant", charges[1]), ("amount", charges[0])]
+    assert (seen[1]["facts"]["amount_fen"], rest["next"]) == (1, None)
+    assert (await (await shop.staff("region", "/hq/east/")).get(path)).status_code == 403
+    assert 'siyu_payment_discrepancies{kind="amount"} 1.0' in (await api.get("/metrics")).text
+
+
 async def test_the_right_word_still_pays_after_wrong_ones(
     api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain
 ) -> None:

@@ -202,7 +202,7 @@ class RefundLineView(View):
 
 
 class RefundView(View):
-    """agreed → paid when WeChat has sent the money; stuck when it could not and somebody has to act at WeChat."""
+    """agreed → paid when WeChat has sent the money; stuck when it could or would not and somebody has to act at WeChat."""
 
     id: RefundId
     order: OrderId

@@ -156,6 +156,59 @@ async def test_an_unclear_answer_is_asked_again_under_the_same_number(
     assert await audit(db) == []
 
 
+async def a_minute_passes(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE payments_refund SET made_at = made_at - interval '2 minutes'")
+
+
+async def test_a_refund_that_wechat_does_not_take_waits_for_a_person_and_is_not_sent_again(
+    agreed: dict[str, Any],
+    api: httpx.AsyncClient,
+    shop: Shop,
+    stage: Stage,
+    db: Database,
+    runtime: Runtime,
+    drain: Drain,
+    run_jobs: RunJobs,
+) -> None:
+    forgotten = simulator_of(stage).charges
+    forgotten.clear()
+    await run_jobs()
+    await a_minute_passes(db)
+    asked = len(simulator_of(stage).calls)
+    for _ in range(3):
+        await jobs.sweep_refunds(runtime)
+    assert len(simulator_of(stage).calls) == asked
+    await drain()
+    assert await states(db, agreed) == ("refused", "stuck")
+    assert await facts(db, "payments.refund_stuck") == 1
+    assert await refunds_due(db) == shop.price_fen
+    hq = await shop.staff("hq")
+    stuck = (await hq.get("/v1/admin/mall/refunds", params={"status": "stuck"})).json()["items"]
+    assert [refund["id"] for refund in stuck] == [agreed["id"]]
+    assert "siyu_refunds_stuck 1.0" in (await api.get("/metrics")).text
+    assert await audit(db) == []
+
+
+async def test_a_refund_that_wechat_took_before_it_refuses_is_what_wechat_says(
+    agreed: dict[str, Any], stage: Stage, db: Database, runtime: Runtime, drain: Drain
+) -> None:
+    """Its reply was lost, and then our own address changed: the number stands at WeChat with other parameters."""
+    fault = {"path_prefix": "/v3/refund/", "kind": "drop_after", "times": 1}
+    (await stage.simulator.post("/simulator/faults", json=fault)).raise_for_status()
+    await a_minute_passes(db)
+    await jobs.sweep_refunds(runtime)
+    assert (await states(db, agreed))[0] == "requested"
+    known = simulator_of(stage).refunds[agreed["id"]]
+    known.order["notify_url"] = "https://before.example/refunds"
+    known.state, known.succeeded_at = RefundState.SUCCESS, known.created_at
+    await jobs.sweep_refunds(runtime)
+    await drain()
+    assert await states(db, agreed) == ("succeeded", "paid")
+    assert await refunds_due(db) == 0
+    assert await audit(db) == []
+
+
 async def test_no_more_than_the_charge_is_ever_asked_back(agreed: dict[str, Any], shop: Shop, db: Database) -> None:
     async with db.transaction() as session:
         charge = await sql.fetchval(session, "SELECT id FROM payments_charge")
