@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 REFUNDED_ELSEWHERE = "refunded_elsewhere"
 
-_LANDED = ("amount", "repeated")
+_LANDED = ("amount", "payer", "repeated")
 """Kinds whose money landed with us."""
 
 
@@ -44,7 +44,8 @@ async def write_discrepancy(
 async def record_discrepancy(
     session: AsyncSession, transaction: Transaction, *, kind: str, charge: Charge | None
 ) -> None:
-    """Write the alert, once; a wrong amount or a second payment did land: its cash goes into suspense."""
+    """Write the alert, once; a wrong amount, another payer's or a second payment did land: its cash goes into
+    suspense."""
     facts = {
         "out_trade_no": transaction.out_trade_no,
         "amount_fen": transaction.amount_fen,
