@@ -6,6 +6,7 @@
   + NotOnSale           a product or store that cannot be bought from now
   + OrderNotPayable     it is paid or closed
   + OrderNotClosable    it is paid or already closed
+  + OrderBeingPaid      a payment was begun while it was being closed
   + NothingToRefund     the order was never paid
 * Unprocessable
   + LineRepeated        one SKU stands on two lines
@@ -48,6 +49,13 @@ class OrderNotClosable(Conflict):
 
     en = "This order can no longer be closed."
     zh = "该订单无法关闭。"
+
+
+class OrderBeingPaid(Conflict):
+    """A payment was begun while the order was being closed; the same request may be sent again."""
+
+    en = "A payment of this order was begun meanwhile. Try again."
+    zh = "该订单刚刚发起了支付，请重试。"
 
 
 class NothingToRefund(Conflict):

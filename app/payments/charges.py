@@ -131,6 +131,11 @@ async def keep_prepay(session: AsyncSession, charge_id: UUID, prepay_id: str) ->
     )
 
 
+async def forget_prepay(session: AsyncSession, charge_id: UUID) -> None:
+    """Hand the charge out no more without asking WeChat: it is about to be closed there."""
+    await db.execute(session, "UPDATE payments_charge SET prepay_id = NULL WHERE id = $1", charge_id)
+
+
 async def close_charge(session: AsyncSession, charge_id: UUID) -> bool:
     """Give up on an open charge; False when it is no longer open. The caller has closed it at WeChat before."""
     return bool(

@@ -85,6 +85,8 @@ async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | Non
     paid = await ask(runtime, charge)
     if paid is not None:
         return paid
+    async with runtime.db.transaction() as session:
+        await charges.forget_prepay(session, charge.id)
     try:
         await runtime.door(WechatPay).close(wire("chg", charge.id))
     except ChargeAlreadyPaid as error:

@@ -9,7 +9,7 @@ from app.core.db import AsyncSession
 from app.core.idempotency import Key, Reply
 from app.core.ids import new_id
 from app.core.runtime import Runtime
-from app.mall.errors import OrderNotClosable, OrderNotPayable
+from app.mall.errors import OrderBeingPaid, OrderNotClosable, OrderNotPayable
 from app.mall.orders import closing, refunds
 from app.mall.orders.checkout import Placed, place
 from app.mall.orders.payment import lock_order, take_payment
@@ -158,7 +158,10 @@ async def _close_or_take(runtime: Runtime, charge: Charge) -> None:
 
 
 async def close_own_order(runtime: Runtime, actor: Actor, key: Key, order_id: UUID) -> Reply:
-    """The customer gives up on an unpaid order, once per key. Raises NotFound, OrderNotClosable."""
+    """The customer gives up on an unpaid order, once per key.
+
+    Raises NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed; after the last two the same key goes on.
+    """
 
     async def begin(session: AsyncSession, _: UUID) -> None:
         view = await order_of_customer(session, actor.id, order_id)
@@ -166,10 +169,13 @@ async def close_own_order(runtime: Runtime, actor: Actor, key: Key, order_id: UU
             raise OrderNotClosable
 
     async def finish(_: UUID) -> tuple[Reply, Record | None]:
-        await close_order(runtime, order_id, reason="customer")
-        async with runtime.db.transaction() as session:
-            view = await order_of_customer(session, actor.id, order_id)
-        return Reply(200, view.model_dump_json().encode()), None
+        for _attempt in range(2):  # pressing pay meanwhile opens another charge
+            await close_order(runtime, order_id, reason="customer")
+            async with runtime.db.transaction() as session:
+                view = await order_of_customer(session, actor.id, order_id)
+            if view.status is not OrderStatus.UNPAID:
+                return Reply(200, view.model_dump_json().encode()), None
+        raise OrderBeingPaid
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)
 

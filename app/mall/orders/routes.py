@@ -21,6 +21,7 @@ from app.mall.errors import (
     LineRepeated,
     NothingToRefund,
     NotOnSale,
+    OrderBeingPaid,
     OrderNotClosable,
     OrderNotPayable,
     OutOfStock,
@@ -124,7 +125,7 @@ async def confirm_order(
     "/orders/{id}/closure",
     response_model=OrderView,
     summary="Give up on an unpaid order",
-    responses=_IDEMPOTENT | problems(OrderNotClosable),
+    responses=_IDEMPOTENT | problems(OrderNotClosable, OrderBeingPaid),
 )
 async def close_order(id: OrderId, actor: CurrentCustomer, key: IdempotencyKey, runtime: RuntimeDep) -> Response:
     """Releases the stock. If WeChat turns out to have the money, the order is paid instead: look at `status`."""

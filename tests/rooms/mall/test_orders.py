@@ -6,16 +6,20 @@ from typing import Any
 import httpx
 import pytest
 
+from app import payments
 from app.attribution import BondKind, PromoterKind, bind, register_promoter
 from app.core import db as sql
 from app.core.auth import Kind, Role, open_family
 from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
+from app.core.settings import Settings
 from app.mall import jobs
 from app.mall.orders import flows
+from app.mall.orders.payment import lock_order
 from tests.audit import audit, count, facts
 from tests.conftest import Drain, Stage
+from tests.overlap import beside, waits
 from tests.shop import Person, Shop
 from tests.wechat_words import pay_in_silence, simulator_of
 
@@ -169,6 +173,59 @@ async def test_giving_up_an_order_that_was_just_paid_keeps_it_paid(shop: Shop, s
     path = f"/v1/mall/orders/{placed['orders'][0]['id']}"
     reply = await buyer.post(f"{path}/closure", headers={"Idempotency-Key": "c"})
     assert (reply.status_code, reply.json()["status"]) == (200, "paid")
+    assert await audit(db) == []
+
+
+async def test_a_closing_that_was_killed_half_way_leaves_no_dead_charge_to_pay(
+    shop: Shop, stage: Stage, runtime: Runtime, db: Database
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    dead, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    async with db.transaction() as session:
+        charge = await payments.find_charge(session, parse("chg", dead))
+    assert charge is not None
+    assert await payments.close_at_wechat(runtime, charge) is None, "closed at WeChat, and then the process was killed"
+    again = (await buyer.post(f"{path}/payment")).json()
+    assert again["charge"] != dead
+    await buyer.pay({"payment": again})
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'open'") == 0
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+async def test_closing_an_order_while_somebody_presses_pay(
+    shop: Shop, stage: Stage, db: Database, settings: Settings, presses: int
+) -> None:
+    """Each press opens another charge after WeChat has closed all that were known and before the order is closed."""
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    order_id, path = parse("ord", placed["orders"][0]["id"]), f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    closing = beside(buyer.post(f"{path}/closure", headers={"Idempotency-Key": "c"}))
+    for _ in range(presses):
+        async with db.transaction() as session:
+            order = await lock_order(session, order_id)
+            assert await waits(session, closing)
+            charge = await payments.open_charge(
+                session,
+                settings,
+                charge_id=new_id(),
+                subject_kind=payments.SubjectKind.ORDER,
+                subject_id=order_id,
+                book=order.row["book"],
+                payer_openid="of-the-same-buyer",
+                amount_fen=order.row["payable_fen"],
+                ttl_s=600,
+            )
+    reply = await closing
+    if presses == 2:
+        assert (reply.status_code, reply.json()["code"]) == (409, "order_being_paid")
+        reply = await buyer.post(f"{path}/closure", headers={"Idempotency-Key": "c"})
+    assert (reply.status_code, reply.json()["status"]) == (200, "closed")
+    assert "Idempotency-Replayed" not in reply.headers
+    closed_at_wechat = {call.out_trade_no for call in simulator_of(stage).calls if call.path.endswith("/close")}
+    assert wire("chg", charge.id) in closed_at_wechat
     assert await audit(db) == []
 
 
