@@ -1,7 +1,8 @@
 """A room's stream in Redis: its order is the room's order. One Redis Stream per room, entry id `seq-0`.
 
 The keys of a room share a hash tag, so a cluster keeps them on one shard and a script may touch them together. The
-epoch is drawn when the room's keys are new: after a flushed Redis it differs, and clients learn that history is gone.
+epoch is drawn when the room's keys are new or the server is another one: after a flushed, restarted or replaced Redis it
+differs, and clients learn that history is gone.
 Only the gateway (chat, counts) and the relay (orders, tips, pins, room states, mutes) write. Everything here may vanish
 at any second; nothing here may be used while a database transaction is open.
 """
@@ -25,17 +26,20 @@ SAID_ONCE_S = 120
 _CHAT = frames.type_prefix(frames.ChatSaid)
 
 # What every script begins with: KEYS[1] and KEYS[2] are stream and meta; ARGV[1] to ARGV[3] are a fresh epoch, the
-# stream's length and the keys' life.
+# stream's length and the keys' life. An epoch holds for one run of one server: what started from an older copy, or took
+# over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys are noticed.
 _ROOM = """
 local stream, meta = KEYS[1], KEYS[2]
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or 'unknown'
+local function renew()
+  redis.call('DEL', stream)
+  redis.call('HSET', meta, 'epoch', ARGV[1], 'run', run, 'seq', 0)
+  return ARGV[1]
+end
 local function begin()
-  local epoch = redis.call('HGET', meta, 'epoch')
-  if not epoch then
-    epoch = ARGV[1]
-    redis.call('DEL', stream)
-    redis.call('HSET', meta, 'epoch', epoch, 'seq', 0)
-  end
-  return epoch
+  local known = redis.call('HMGET', meta, 'epoch', 'run')
+  return known[2] == run and known[1] or renew()
 end
 local function append(epoch, event)
   local seq = redis.call('HINCRBY', meta, 'seq', 1)
@@ -67,6 +71,16 @@ end
 if once then redis.call('SET', once, epoch .. ':' .. seq, 'EX', ARGV[7]) end
 if chats > 0 then redis.call('HINCRBY', counts, 'chats', chats) end
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+return {epoch, seq}
+"""
+
+# Where the stream ends. Who holds more than there is shows that the server went back behind itself.
+_POSITION = """
+local epoch = begin()
+local seq = tonumber(redis.call('HGET', meta, 'seq'))
+if epoch == ARGV[4] and seq < tonumber(ARGV[5]) then epoch, seq = renew(), 0 end
+redis.call('EXPIRE', meta, ARGV[3])
+redis.call('EXPIRE', stream, ARGV[3])
 return {epoch, seq}
 """
 
@@ -136,6 +150,7 @@ class Counts:
 
 
 _publish = Script(_ROOM + _PUBLISH)
+_position = Script(_ROOM + _POSITION)
 _beat = Script(_ROOM + _BEAT)
 
 
@@ -177,12 +192,20 @@ async def publish(
         SAID_ONCE_S,
         *events,
     )
+    return _as_position(answer)
+
+
+def _as_position(answer: Any) -> Position:
     return Position(answer[0].decode(), int(answer[1]))
 
 
-async def position(redis: Redis, room_id: UUID) -> Position:
-    """Where the stream ends now; a room without one gets its epoch here, so that it can be resumed from 0."""
-    return await publish(redis, room_id)
+async def position(redis: Redis, room_id: UUID, *, held: Position | None = None) -> Position:
+    """Where the stream ends now; a room without one gets its epoch here, so that it can be resumed from 0.
+
+    `held` is what a gateway has read: when the same epoch ends before it, history was lost and a new epoch begins.
+    """
+    known = held or Position("", 0)
+    return _as_position(await _run(_position, redis, room_id, (), known.epoch, known.seq))
 
 
 def entries(raw: Any) -> list[Entry]:

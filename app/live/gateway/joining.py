@@ -82,7 +82,10 @@ async def _catch_up(redis: Redis, hub: Hub, viewer: Viewer) -> bool:
     """From the ring, from the stream where the ring does not reach; False when the stream does not either."""
     while viewer.open and viewer.epoch == hub.epoch:
         if viewer.seq > hub.sent:
-            if viewer.seq > hub.seq + stream.MAX_LENGTH or not await hub.reached(viewer.seq):
+            # Another gateway may have read further than this one; nobody has read further than the stream.
+            if viewer.seq > hub.seq and viewer.seq > (await stream.position(redis, hub.room_id)).seq:
+                return False
+            if not await hub.reached(viewer.seq):
                 return False
             continue
         missed = hub.missed(viewer.seq)

@@ -136,8 +136,8 @@ class Rooms:
         """One XREAD over all rooms. A new epoch is seen in the entries, or by asking when nothing comes any more."""
         if time.monotonic() - self._epoch_checked_at >= _EPOCH_EVERY_S:
             for hub in list(self.hubs.values()):
-                position = await stream.position(self._redis, hub.room_id)
-                if position.epoch != hub.epoch or position.seq < hub.seq:
+                position = await stream.position(self._redis, hub.room_id, held=stream.Position(hub.epoch, hub.seq))
+                if position.epoch != hub.epoch:
                     self._reset(hub, position)
             self._epoch_checked_at = time.monotonic()
         wanted = {stream.stream_key(hub.room_id).encode(): hub for hub in self.hubs.values()}

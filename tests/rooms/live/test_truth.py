@@ -145,7 +145,7 @@ async def test_a_snapshot_that_the_api_cannot_date_is_as_old_as_the_question(
         await writer.execute("LOCK TABLE live_shelf IN ACCESS EXCLUSIVE MODE")
         entering = asyncio.create_task(hall.enter())
         async with asyncio.timeout(8):
-            while not await writer.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            while not await writer.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         pinned = ProductPinned(product="prd_x", card=NULL, at="2026-11-21T00:00:00.000Z")
         await stream.publish(there, hall.room_id, encode(pinned))
