@@ -1,6 +1,7 @@
 """The live gateway: its own process on the `websockets` server, without a database (`siyu live`).
 
     server.py     admission before the upgrade, one handler per socket, shutdown
+    socket.py     one connection: who was admitted, and how much it may send at all
     rooms.py      all rooms of the process: one XREAD for all, heartbeats, the care of slow viewers
     hub.py        one room: ring, hot set, leading edge and tick
     joining.py    welcome, resume by `since`, resync, gap

@@ -32,6 +32,7 @@ from app.live.gateway import joining, metrics, speech, wire
 from app.live.gateway.hub import Hub
 from app.live.gateway.rooms import Rooms
 from app.live.gateway.snapshots import Snapshots
+from app.live.gateway.socket import Socket
 from app.live.gateway.viewers import NEVER, Viewer
 
 log = structlog.get_logger(__name__)
@@ -52,13 +53,6 @@ _CLOSES = {
     "restarting": 1012,
 }
 _COMES_BACK = frozenset({"too_slow", "live_unavailable", "restarting"})
-
-
-class Socket(ServerConnection):
-    """A connection with what admission found out before the upgrade."""
-
-    admitted: tickets.Pass
-    since: joining.Since | None = None
 
 
 class Gateway:

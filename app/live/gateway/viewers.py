@@ -25,15 +25,15 @@ class Bucket:
         self._tokens = burst
         self._filled_at = time.monotonic()
 
-    def take(self) -> float:
-        """Take a token: 0 when there was one, else the seconds until there will be."""
+    def take(self, count: int = 1) -> float:
+        """Take tokens: 0 when there were enough, else the seconds until there will be."""
         now = time.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
+        if self._tokens >= count:
+            self._tokens -= count
             return 0.0
-        return (1 - self._tokens) / self._rate
+        return (count - self._tokens) / self._rate
 
 
 class Viewer:
