@@ -162,9 +162,14 @@ def _key(room_id: UUID, name: str) -> str:
     return f"live:{{{wire('rom', room_id)}}}:{name}"
 
 
-async def _run(script: Script, redis: Redis, room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> Any:
+def _words(room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> tuple[list[str], list[Any]]:
     keys = [_key(room_id, name) for name in ("stream", "meta", *names)]
-    return await script.run(redis, keys, secrets.token_hex(6), MAX_LENGTH, KEEP_S, *arguments)
+    return keys, [secrets.token_hex(6), MAX_LENGTH, KEEP_S, *arguments]
+
+
+async def _run(script: Script, redis: Redis, room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> Any:
+    keys, words = _words(room_id, names, *arguments)
+    return await script.run(redis, keys, *words)
 
 
 async def publish(
@@ -199,13 +204,20 @@ def _as_position(answer: Any) -> Position:
     return Position(answer[0].decode(), int(answer[1]))
 
 
-async def position(redis: Redis, room_id: UUID, *, held: Position | None = None) -> Position:
-    """Where the stream ends now; a room without one gets its epoch here, so that it can be resumed from 0.
+async def position(redis: Redis, room_id: UUID) -> Position:
+    """Where the stream ends now; a room without one gets its epoch here, so that it can be resumed from 0."""
+    return (await positions(redis, {room_id: Position("", 0)}))[room_id]
 
-    `held` is what a gateway has read: when the same epoch ends before it, history was lost and a new epoch begins.
+
+async def positions(redis: Redis, held: Mapping[UUID, Position]) -> dict[UUID, Position]:
+    """Where streams end now, in one round trip for all.
+
+    `held` is what a gateway has read of each: when the same epoch ends before it, history was lost and a new epoch
+    begins.
     """
-    known = held or Position("", 0)
-    return _as_position(await _run(_position, redis, room_id, (), known.epoch, known.seq))
+    calls = [_words(room_id, (), known.epoch, known.seq) for room_id, known in held.items()]
+    answers = await _position.run_all(redis, [[*keys, *words] for keys, words in calls], keys=2)
+    return dict(zip(held, map(_as_position, answers), strict=True))
 
 
 def entries(raw: Any) -> list[Entry]:

@@ -2,7 +2,7 @@
 
     server.py     admission before the upgrade, one handler per socket, shutdown
     socket.py     one connection: who was admitted, and how much it may send at all
-    rooms.py      all rooms of the process: one XREAD for all, heartbeats, the care of slow viewers
+    rooms.py      all rooms of the process: one reader for all, heartbeats, the care of slow viewers
     hub.py        one room: ring, hot set, leading edge and tick
     joining.py    welcome, resume by `since`, resync, gap
     speech.py     what viewers send

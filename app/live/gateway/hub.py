@@ -61,6 +61,7 @@ class Hub:
         self._on_end = on_end
         self._moved = asyncio.Event()
         self._wake = asyncio.Event()
+        self.read_at = time.monotonic()
         self._flushed_at = 0.0
         self._remember(history)
         self._flusher = asyncio.create_task(self._flush_forever())
@@ -105,6 +106,7 @@ class Hub:
 
     def offer(self, entries: Sequence[Entry]) -> bool:
         """Take what was read. False when it does not follow what is known: history was lost, the reader must reset."""
+        self.read_at = time.monotonic()
         for entry in entries:
             if entry.epoch != self.epoch or entry.seq != self.seq + 1:
                 return False

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +22,10 @@ from app.live.gateway.viewers import Viewer
 
 log = structlog.get_logger(__name__)
 
-_READ_AT_ONCE = 500
+_ROOMS_AT_ONCE = 50
+_EVENTS_AT_ONCE = 100
 _READ_PAUSE_S = 0.02
-_EPOCH_EVERY_S = 0.5
+_SILENT_S = 0.5
 _BEAT_EVERY_S = 1.0
 _SLOW_EVERY_S = 0.1
 
@@ -47,7 +48,7 @@ class Rooms:
         self._beats = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        for loop in (self._read, self._beat, self._mind_the_slow):
+        for loop in (self._read, self._ask_the_silent, self._beat, self._mind_the_slow):
             self._spawn(self._forever(loop))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -130,25 +131,28 @@ class Rooms:
                 pause_s = 0.5
             await asyncio.sleep(pause_s)
 
-    _epoch_checked_at = 0.0
-
     async def _read(self) -> float:
-        """One XREAD over all rooms. A new epoch is seen in the entries, or by asking when nothing comes any more."""
-        if time.monotonic() - self._epoch_checked_at >= _EPOCH_EVERY_S:
-            for hub in list(self.hubs.values()):
-                position = await stream.position(self._redis, hub.room_id, held=stream.Position(hub.epoch, hub.seq))
-                if position.epoch != hub.epoch:
-                    self._reset(hub, position)
-            self._epoch_checked_at = time.monotonic()
-        wanted = {stream.stream_key(hub.room_id).encode(): hub for hub in self.hubs.values()}
-        if not wanted:
-            return _READ_PAUSE_S
-        answer = await stream.read(self._redis, {key: hub.seq for key, hub in wanted.items()}, limit=_READ_AT_ONCE)
-        for key, entries in answer:
-            hub = wanted[key]
-            if self.hubs.get(hub.room_id) is hub and not hub.offer(entries):
-                self._reset(hub, await stream.position(self._redis, hub.room_id))
+        """What is new in all rooms, some rooms and so many events at a time. A new epoch is seen in the entries, or by
+        asking when nothing comes any more."""
+        for hubs in _groups(self.hubs.values()):
+            wanted = {stream.stream_key(hub.room_id).encode(): hub for hub in hubs}
+            positions = {key: hub.seq for key, hub in wanted.items()}
+            for key, entries in await stream.read(self._redis, positions, limit=_EVENTS_AT_ONCE):
+                hub = wanted[key]
+                if self.hubs.get(hub.room_id) is hub and entries and not hub.offer(entries):
+                    self._reset(hub, await stream.position(self._redis, hub.room_id))
         return _READ_PAUSE_S
+
+    async def _ask_the_silent(self) -> float:
+        """Rooms of which nothing was read for a while: nobody spoke, or their stream began anew below what is known."""
+        since = time.monotonic() - _SILENT_S
+        for hubs in _groups(hub for hub in self.hubs.values() if hub.read_at < since):
+            held = {hub.room_id: stream.Position(hub.epoch, hub.seq) for hub in hubs}
+            found = await stream.positions(self._redis, held)
+            for hub in hubs:
+                if self.hubs.get(hub.room_id) is hub and found[hub.room_id].epoch != hub.epoch:
+                    self._reset(hub, found[hub.room_id])
+        return _SILENT_S
 
     def _reset(self, hub: Hub, position: stream.Position) -> None:
         log.warning("history_lost", epoch=position.epoch, seq=position.seq, viewers=len(hub.hot))
@@ -207,3 +211,10 @@ class Rooms:
                     hub.slow.discard(viewer)
                     self._drop(viewer, "too_slow")
         return _SLOW_EVERY_S
+
+
+def _groups(hubs: Iterable[Hub]) -> Iterator[list[Hub]]:
+    """So many rooms as one command should carry."""
+    waiting = list(hubs)
+    for at in range(0, len(waiting), _ROOMS_AT_ONCE):
+        yield waiting[at : at + _ROOMS_AT_ONCE]
