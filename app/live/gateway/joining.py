@@ -1,5 +1,6 @@
 """Bringing a viewer to where the room is: welcome, resume, resync, gap. Ends with him in the hot set."""
 
+import asyncio
 from dataclasses import dataclass
 
 from app.core.redis import Redis
@@ -11,6 +12,7 @@ from app.live.gateway.snapshots import Shot, Snapshots, gap_frame, welcome_frame
 from app.live.gateway.viewers import Viewer
 
 SLOW_S = 10.0
+GAP_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,19 @@ async def resync(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) -
 
 async def bring(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) -> None:
     """Send exactly what he misses, or a gap with a snapshot when that cannot be told, until he is in the hot set."""
+    gaps = 0
     while viewer.open:
         if viewer.epoch == hub.epoch and await _catch_up(redis, hub, viewer):
             return
+        if gaps:
+            await asyncio.sleep(min(2.0, GAP_PAUSE_S * 2**gaps))
+        await _drained(viewer)
         if not viewer.open:
             return
         shot = await _snapshot(snapshots, hub)
         viewer.write(gap_frame(shot))
         viewer.epoch, viewer.seq = shot.position.epoch, shot.position.seq
+        gaps += 1
         metrics.GAPS.inc()
 
 
@@ -89,21 +96,27 @@ async def _catch_up(redis: Redis, hub: Hub, viewer: Viewer) -> bool:
                 return False
             continue
         missed = hub.missed(viewer.seq)
-        if missed is not None:
+        if missed is None:
+            entries = await stream.after(redis, hub.room_id, viewer.seq, limit=FRAME_EVENTS)
+            if not entries or entries[0].seq != viewer.seq + 1 or entries[0].epoch != viewer.epoch:
+                return False
+            missed = [entry.event for entry in entries]
+        elif len(missed) <= FRAME_EVENTS:
             _write(viewer, missed)
             hub.join(viewer)
             return True
-        entries = await stream.after(redis, hub.room_id, viewer.seq, limit=FRAME_EVENTS)
-        if not entries or entries[0].seq != viewer.seq + 1 or entries[0].epoch != viewer.epoch:
-            return False
-        _write(viewer, [entry.event for entry in entries])
-        if not await viewer.drained(SLOW_S) and viewer.open:
-            raise TooSlow
+        _write(viewer, missed[:FRAME_EVENTS])
+        await _drained(viewer)
     return False
 
 
+async def _drained(viewer: Viewer) -> None:
+    """Wait until he has taken most of what was written. Raises TooSlow."""
+    if not await viewer.drained(SLOW_S) and viewer.open:
+        raise TooSlow
+
+
 def _write(viewer: Viewer, events: list[bytes]) -> None:
-    for at in range(0, len(events), FRAME_EVENTS):
-        part = events[at : at + FRAME_EVENTS]
-        viewer.write(wire.text(frames.numbered(viewer.epoch, viewer.seq + 1, part)))
-        viewer.seq += len(part)
+    if events:
+        viewer.write(wire.text(frames.numbered(viewer.epoch, viewer.seq + 1, events)))
+        viewer.seq += len(events)
