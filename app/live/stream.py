@@ -84,19 +84,34 @@ redis.call('EXPIRE', stream, ARGV[3])
 return {epoch, seq}
 """
 
+# Who watches: gateways that were silent for ten seconds count no more, whoever asks.
+_WATCHING = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function watching(presence)
+  local viewers, silent, all = 0, {}, redis.call('HGETALL', presence)
+  for i = 1, #all, 2 do
+    local count, at = string.match(all[i + 1], '^(%d+):(%d+)$')
+    if now - tonumber(at) > 10000 then silent[#silent + 1] = all[i] else viewers = viewers + tonumber(count) end
+  end
+  return viewers, silent
+end
+"""
+
+_COUNTS = """
+local viewers = watching(KEYS[2])
+local kept = redis.call('HMGET', KEYS[1], 'peak', 'likes', 'chats')
+return {viewers, tonumber(kept[1] or '0'), tonumber(kept[2] or '0'), tonumber(kept[3] or '0')}
+"""
+
 # One beat of one gateway for one room: who watches, and what was liked since the last one; tells the room when a number
 # changed and its turn has come. In one script, so that several gateways announce once. A beat's number tells a repeat,
 # whose likes are counted already.
 _BEAT = """
 local counts, presence = KEYS[3], KEYS[4]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', presence, ARGV[4], ARGV[5] .. ':' .. now)
-local viewers, all = 0, redis.call('HGETALL', presence)
-for i = 1, #all, 2 do
-  local count, at = string.match(all[i + 1], '^(%d+):(%d+)$')
-  if now - tonumber(at) > 10000 then redis.call('HDEL', presence, all[i]) else viewers = viewers + tonumber(count) end
-end
+local viewers, silent = watching(presence)
+if #silent > 0 then redis.call('HDEL', presence, unpack(silent)) end
 local beat = 'beat:' .. ARGV[4]
 if tonumber(redis.call('HGET', counts, beat) or '0') < tonumber(ARGV[7]) then
   redis.call('HINCRBY', counts, 'likes', ARGV[6])
@@ -105,7 +120,6 @@ end
 local told = redis.call('HMGET', counts, 'peak', 'likes_told', 'likes_at', 'viewers_told', 'viewers_at', 'likes')
 local likes = tonumber(told[6] or '0')
 if viewers > tonumber(told[1] or '0') then redis.call('HSET', counts, 'peak', viewers) end
-redis.call('HSET', counts, 'viewers', viewers)
 local function tell(kind, count)
   append(begin(), string.format('{"type":"%s","count":%d}', kind, count))
 end
@@ -151,7 +165,8 @@ class Counts:
 
 _publish = Script(_ROOM + _PUBLISH)
 _position = Script(_ROOM + _POSITION)
-_beat = Script(_ROOM + _BEAT)
+_beat = Script(_ROOM + _WATCHING + _BEAT)
+_counts = Script(_WATCHING + _COUNTS)
 
 
 def stream_key(room_id: UUID) -> str:
@@ -257,7 +272,4 @@ async def beat(redis: Redis, room_id: UUID, gateway: str, *, number: int, viewer
 
 async def counts(redis: Redis, room_id: UUID) -> Counts:
     """The room's numbers as the gateways have them; zeros when nobody counted yet."""
-    names = ("viewers", "peak", "likes", "chats")
-    values = await redis.hmget(_key(room_id, "counts"), list(names))
-    viewers, peak, likes, chats = (int(value or 0) for value in values)
-    return Counts(viewers, peak, likes, chats)
+    return Counts(*await _counts.run(redis, [_key(room_id, "counts"), _key(room_id, "presence")]))

@@ -15,8 +15,9 @@ import uvicorn
 from pydantic import SecretStr
 
 from app.core.settings import Settings
+from app.development import free_ports
 from tests.conftest import Stage
-from tests.rooms.live.conftest import host, room  # noqa: F401  a room to tip in
+from tests.rooms.live.conftest import api_url, host, room  # noqa: F401  a room to tip and to talk in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,10 +76,10 @@ Start = Callable[..., Awaitable[Victim]]
 
 @pytest.fixture
 async def start(settings: Settings, wechat_address: str) -> AsyncIterator[Start]:
-    """Start a process: `await start("api", point)` or `await start("worker", point)`."""
+    """Start a process: `await start("api", point)`, `await start("worker", point)`, or `await start("live", live_api_url=…)`."""
     started: list[Victim] = []
 
-    async def run(role: str, point: str = "never") -> Victim:
+    async def run(role: str, point: str = "never", **changes: str) -> Victim:
         arguments, address, inherited = [role, point], None, ()
         listener = None
         if role == "api":
@@ -86,13 +87,17 @@ async def start(settings: Settings, wechat_address: str) -> AsyncIterator[Start]
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
             arguments.append(str(listener.fileno()))
             inherited = (listener.fileno(),)
+        if role == "live":
+            (port,) = free_ports(1)
+            address = f"127.0.0.1:{port}"
+            changes["live_port"] = str(port)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tests.faults.victim",
             *arguments,
             cwd=ROOT,
-            env=environment(settings, wechat_address),
+            env=environment(settings.model_copy(update=changes), wechat_address),
             pass_fds=inherited,
             stdout=asyncio.subprocess.DEVNULL,
         )

@@ -1,6 +1,6 @@
 """A process that ends itself by SIGKILL at a named point: `python -m tests.faults.victim ROLE POINT [SOCKET]`.
 
-It is the product's own API or worker. The product has no hooks for this: the wrapping happens here, from outside.
+It is the product's own API, worker or live gateway. The product has no hooks for this: the wrapping happens here, from outside.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from app import rooms
 from app import worker as worker_process
 from app.core.events.consumers import Consumer, Transactional
 from app.core.settings import Settings
+from app.live import gateway
 from app.main import create_app
 
 POINTS: dict[str, tuple[str, str, str]] = {
@@ -91,6 +92,9 @@ def main(role: str, point: str, descriptor: str | None = None) -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     if role == "worker":
         asyncio.run(worker_process.run(settings, asyncio.Event()))
+        return
+    if role == "live":
+        asyncio.run(gateway.serve(settings, asyncio.Event()))
         return
     assert descriptor is not None
     config = uvicorn.Config(create_app(settings), log_level="error", loop="asyncio")
