@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from pydantic import Field, model_validator
 
-from app.core.http import Body, View
+from app.core.http import Body, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import DistributorId, ProductId, RoomId, StaffId, StoreId, TouchId, TouchpointId
 
@@ -85,8 +85,12 @@ class TouchCreate(Body):
     """A customer came by a link (`touchpoint`) or by a scanned code (`scene`, the same id)."""
 
     touchpoint: TouchpointId | None = None
-    scene: str | None = Field(None, max_length=32, description="What the mini-program got as `scene`.")
-    entry: str | None = Field(None, max_length=64, description="Where it was met, such as `group` or `moments`.")
+    scene: Annotated[str, Field(max_length=32), Plain] | None = Field(
+        None, description="What the mini-program got as `scene`."
+    )
+    entry: Annotated[str, Field(max_length=64), Plain] | None = Field(
+        None, description="Where it was met, such as `group` or `moments`."
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> "TouchCreate":

@@ -4,17 +4,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from app.core.http import Body, View
+from app.core.http import Body, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import AddressId, CustomerId
 
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-
 Code = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
-Nickname = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NO_CONTROLS)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
-Region = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NO_CONTROLS)]
-Street = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Nickname = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
+Region = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
+Street = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
 HttpsUrl = Annotated[str, StringConstraints(max_length=512, pattern=r"^https://[\x21-\x7e]+$")]
 

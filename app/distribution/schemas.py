@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.attribution import Reason
-from app.core.http import Body, View
+from app.core.http import Body, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import (
     ApplicationId,
@@ -23,12 +23,11 @@ from app.core.ids import (
     TouchpointId,
 )
 
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 MAX_RATE_BPS = 5_000
 MAX_HOLD_S = 365 * 24 * 3600
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
 RateBps = Annotated[int, Field(ge=0, le=MAX_RATE_BPS)]
 
 

@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app import payments
-from app.core.http import Body, View
+from app.core.http import Body, Moment, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
 
@@ -46,8 +46,8 @@ class RoomCreate(Body):
     """A room of one store; its host is who opens it. `start: true` goes live at once."""
 
     store: StoreId
-    title: Annotated[str, Field(min_length=1, max_length=60, examples=["Saturday's new arrivals"])]
-    starts_at: Annotated[AwareDatetime | None, Field(description="When it is announced for.")] = None
+    title: Annotated[str, Field(min_length=1, max_length=60, examples=["Saturday's new arrivals"]), Plain]
+    starts_at: Annotated[Moment | None, Field(description="When it is announced for.")] = None
     start: Annotated[bool, Field(description="Go live at once.")] = False
     kind: RoomKind = RoomKind.RTMP
 
@@ -69,14 +69,14 @@ class MuteCreate(Body):
     """Until when a customer may not speak; a moment in the past lifts it."""
 
     customer: CustomerId
-    until: AwareDatetime
+    until: Moment
 
 
 class TipCreate(Body):
     """A tip of money for the host."""
 
     amount_fen: Annotated[int, Field(ge=1, le=5_000_000, examples=[1_000])]
-    message: Annotated[str | None, Field(min_length=1, max_length=60, examples=["Well shown!"])] = None
+    message: Annotated[str, Field(min_length=1, max_length=60, examples=["Well shown!"]), Plain] | None = None
 
 
 class PartyView(View):

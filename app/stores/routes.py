@@ -7,7 +7,7 @@ from limits import parse
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
 from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated, ValidationFailed, VersionConflict
-from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, limit, problems, spend
+from app.core.http import Db, Page, PageQuery, Plain, RuntimeDep, Tx, limit, problems, spend
 from app.core.http.pages import CursorInvalid
 from app.core.ids import StaffId, StoreId, UnitId
 from app.stores import flows, organisation, performance, splits, staff
@@ -290,7 +290,7 @@ async def find_stores(
     near: Annotated[
         str | None, Query(max_length=40, description="`latitude,longitude` in degrees.", examples=["30.2741,120.1551"])
     ] = None,
-    city: Annotated[str | None, Query(max_length=32, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["杭州市"])] = None,
+    city: Annotated[str | None, Plain, Query(max_length=32, examples=["杭州市"])] = None,
 ) -> Page[StoreCard]:
     """Open stores. With `near` the nearest `limit` ones by distance, without further pages; else oldest first."""
     if near is not None:

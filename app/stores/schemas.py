@@ -9,16 +9,14 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from app.core.auth import Role
-from app.core.http import Body, View
+from app.core.http import Body, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import CustomerId, SplitRuleId, StaffId, StoreId, UnitId
 
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
-City = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NO_CONTROLS)]
-Street = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
+City = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
+Street = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
 Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._@-]{3,64}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
@@ -212,7 +210,7 @@ class StaffView(View):
 class AdminSessionCreate(Body):
     """A staff login."""
 
-    login: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
+    login: Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
     password: Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from app.core.auth.policy import Allow, Public
 from app.core.errors import AppError, NotFound, ValidationFailed
-from app.core.http import problems
+from app.core.http import Body, problems
 from app.core.http.dependencies import open_transaction
 from app.core.http.pages import CursorInvalid
 from app.core.http.published import codes_of
@@ -131,6 +132,24 @@ def test_money_is_whole_and_named() -> None:
             if re.search(r"(price|amount|total|paid|refunded)$", name) and kinds & {"number"}:
                 wrong.append(f"{schema_name}.{name}: {kinds}")
     assert wrong == []
+
+
+MANY_LINES = {"ProductCreate.description", "ProductUpdate.description"}
+SECRET = {"password"}
+
+
+def test_no_short_text_of_a_body_hides_what_it_holds() -> None:
+    todo, wrong = [Body], []
+    while todo:
+        body = todo.pop()
+        todo += body.__subclasses__()
+        for name in body.model_fields:
+            with pytest.raises(ValidationError) as refused:
+                body.model_validate({name: "a\u202eb", "unknown": None})
+            named = {fault["loc"][0] for fault in refused.value.errors()}
+            if name not in named | SECRET and f"{body.__name__}.{name}" not in MANY_LINES:
+                wrong.append(f"{body.__name__}.{name}")
+    assert wrong == [], "a text that people write is Plain"
 
 
 def test_bodies_bound_everything_and_refuse_the_unknown() -> None:

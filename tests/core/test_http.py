@@ -239,6 +239,29 @@ async def test_numbers_are_numbers_and_no_text_holds_nul(shop: Shop) -> None:
     assert (reply.status_code, reply.json()["details"]["fields"][0]["fault"]) == (422, "nul_character")
 
 
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\u2028", "\ufeff", "\x1f", "\x7f", "\x9b", "\n"])
+async def test_a_short_text_is_one_line_that_shows_all_it_holds(shop: Shop, hidden: str) -> None:
+    buyer, staff = await shop.customer(), await shop.staff("hq")
+    text, key = f"门口{hidden}放", {"Idempotency-Key": "plain"}
+    order = {**shop.basket(1), "expected_payable_fen": shop.price_fen, "remark": text}
+    product = {"title": text, "skus": [{"title": "250g", "list_fen": 1}]}
+    refund = {"lines": [], "reason": text}
+    for reply in (
+        await buyer.post("/v1/mall/orders", json=order, headers=key),
+        await buyer.put("/v1/me", json={"nickname": text, "avatar_url": None}),
+        await buyer.get("/v1/stores", params={"city": text}),
+        await staff.post("/v1/admin/mall/products", json=product),
+        await staff.post(f"/v1/admin/mall/orders/{wire('ord', new_id())}/refunds", json=refund, headers=key),
+    ):
+        assert (reply.status_code, reply.json()["details"]["fields"][0]["fault"]) == (422, "not_plain"), reply.text
+
+
+@pytest.mark.parametrize("text", ["5\u00a0kg", "全角\u3000空格", "👨‍👩‍👧", "❤️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "𠮷野家"])
+async def test_spaces_emoji_and_every_script_are_text(shop: Shop, text: str) -> None:
+    buyer = await shop.customer()
+    assert (await buyer.put("/v1/me", json={"nickname": text, "avatar_url": None})).json()["nickname"] == text
+
+
 async def test_a_foreign_prefix_is_422_and_an_unknown_id_404(shop: Shop) -> None:
     buyer = await shop.customer()
     assert (await buyer.get(f"/v1/mall/orders/{wire('chg', new_id())}")).status_code == 422

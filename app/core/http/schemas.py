@@ -1,16 +1,44 @@
 """Bases of what comes in and what goes out."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core.clock import rfc3339
+from app.core.texts import is_plain
 
 At = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
-"""A moment: RFC 3339 in UTC on the wire."""
+"""A moment in a reply: RFC 3339 in UTC on the wire."""
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _written_out(value: Any) -> Any:
+    """Neither a number of seconds nor one of the shorter forms that a parser would guess at."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise PydanticCustomError("moment_unreadable", "A moment is RFC 3339 with its offset: 2026-11-21T13:15:00Z")
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+]
+"""A moment in a body: RFC 3339 with an offset, within this century, which every driver and calendar can count in."""
 
 
 def _no_nul(value: str) -> str:
@@ -22,6 +50,16 @@ def _no_nul(value: str) -> str:
 
 NoNul = AfterValidator(_no_nul)
 """For text that comes in beside the body."""
+
+
+def _plain(value: str) -> str:
+    if not is_plain(value):
+        raise PydanticCustomError("not_plain", "Text may not hold control characters or line breaks")
+    return value
+
+
+Plain = AfterValidator(_plain)
+"""For short text that people write and others read: a name, a title, a remark. One line without control characters."""
 
 _INNER = ("schema", "items_schema", "keys_schema", "values_schema", "fields", "choices", "definitions")
 

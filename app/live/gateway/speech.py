@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from app.core.clock import rfc3339, utc_now
 from app.core.redis import Redis
+from app.core.texts import is_plain
 from app.live import frames, stream
 from app.live.gateway import metrics
 from app.live.gateway.hub import Hub
@@ -51,7 +52,7 @@ def _like(hub: Hub, frame: frames.Like) -> None:
 
 async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> None:
     text = frame.text.strip()
-    if not text or not frame.id.isprintable() or not _is_plain(text):
+    if not text or not frame.id.isprintable() or not is_plain(text):
         _refuse(viewer, "validation_failed", frame.id)
         return
     if not await hub.informed():
@@ -77,11 +78,6 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
         _refuse(viewer, "live_unavailable", frame.id)
         return
     metrics.HEARD.labels("said").inc()
-
-
-def _is_plain(text: str) -> bool:
-    """No control or surrogate characters; spaces and emoji are fine."""
-    return all(ch.isprintable() or ch in " \u200d\u3000\ufe0f" or ch > "\U0000ffff" for ch in text)
 
 
 def _refuse(viewer: Viewer, code: str, ref: str | None, *, retry_after_ms: int | None = None) -> None:

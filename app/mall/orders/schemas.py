@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.core.http import Body, View
+from app.core.http import Body, Plain, View
 from app.core.http.schemas import At
 from app.core.ids import DistributorId, OrderId, OrderLineId, ProductId, RefundId, RoomId, SkuId, StaffId, StoreId
 from app.payments import PaymentView
@@ -48,7 +48,7 @@ class OrderCreate(QuoteCreate):
     """A quote that is accepted: `expected_payable_fen` is what the buyer saw."""
 
     expected_payable_fen: Annotated[int, Field(ge=0, le=100_000_000_000)]
-    remark: Annotated[str, Field(max_length=200)] | None = None
+    remark: Annotated[str, Field(max_length=200), Plain] | None = None
 
 
 class Discount(View):
@@ -191,7 +191,7 @@ class RefundLineAsked(Body):
 class RefundCreate(Body):
     lines: Annotated[list[RefundLineAsked], Field(max_length=50)]
     freight_fen: Annotated[int, Field(ge=0, le=100_000_000)] = 0
-    reason: Annotated[str, Field(min_length=1, max_length=80, examples=["破损"])]
+    reason: Annotated[str, Field(min_length=1, max_length=80, examples=["破损"]), Plain]
 
 
 class RefundLineView(View):

@@ -70,7 +70,7 @@ async def test_a_room_is_reached_only_from_its_own_scope(host: Person, shop: Sho
         ("PUT", "/pinned", {"product": wire("prd", shop.product_id)}),
         ("DELETE", "/pinned", None),
         ("PUT", "/shelf", {"products": [], "version": 1}),
-        ("POST", "/mutes", {"customer": wire("cus", new_id()), "until": "2999-01-01T00:00:00Z"}),
+        ("POST", "/mutes", {"customer": wire("cus", new_id()), "until": "2099-01-01T00:00:00Z"}),
         ("GET", "/report", None),
     ]
     for role, scope, status in (("guide", "/hq/east/s002/", 404), ("region", "/hq/west/", 404)):
@@ -242,6 +242,53 @@ async def test_a_mute_reaches_open_sockets_later_tickets_and_the_snapshot(
     assert (await customer.get(path)).json()["me"] == {"muted_until": None}
     await open_socket.close()
     await later.close()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+08:00",
+        "9999-12-31T23:59:59-12:00",
+        "1999-12-31T23:59:59Z",
+        "2100-01-01T00:00:00Z",
+        "2026-11-21T13:15:00",
+        "2026-11-21",
+        "1795267800",
+        1795267800,
+        True,
+    ],
+)
+async def test_a_moment_that_no_calendar_needs_is_refused(
+    host: Person, shop: Shop, room: dict[str, Any], moment: Any
+) -> None:
+    mute = {"customer": wire("cus", new_id()), "until": moment}
+    announced = {"store": shop.store, "title": "新茶", "starts_at": moment}
+    for path, body, field in (
+        (f"/v1/admin/live/rooms/{room['id']}/mutes", mute, "body.until"),
+        ("/v1/admin/live/rooms", announced, "body.starts_at"),
+    ):
+        refused = await host.post(path, json=body)
+        assert refused.status_code == 422, refused.text
+        assert [fault["field"] for fault in refused.json()["details"]["fields"]] == [field]
+
+
+async def test_a_moment_is_told_back_in_utc(host: Person, shop: Shop) -> None:
+    body = {"store": shop.store, "title": "新茶", "starts_at": "2026-11-21T21:15:00.5+08:00"}
+    opened = await host.post("/v1/admin/live/rooms", json=body)
+    assert opened.json()["starts_at"] == "2026-11-21T13:15:00.500Z"
+
+
+async def test_titles_and_tip_messages_are_one_line_without_control_characters(
+    host: Person, shop: Shop, room: dict[str, Any]
+) -> None:
+    fan = await shop.customer()
+    titled = {"store": shop.store, "title": "新\u202e茶"}
+    tip = {"amount_fen": 100, "message": "讲得\n好"}
+    for refused in (
+        await host.post("/v1/admin/live/rooms", json=titled),
+        await fan.post(f"/v1/live/rooms/{room['id']}/tips", json=tip, headers={"Idempotency-Key": "t"}),
+    ):
+        assert (refused.status_code, refused.json()["details"]["fields"][0]["fault"]) == (422, "not_plain")
 
 
 async def test_an_ended_room_gives_no_tickets(shop: Shop, room: dict[str, Any], host: Person) -> None:

@@ -298,6 +298,14 @@ async def test_what_is_not_documented_is_refused_and_the_socket_stays_open(
     await viewer.until("pong")
 
 
+async def test_a_no_break_space_and_an_emoji_are_said_as_they_are(hall: Hall) -> None:
+    viewer = await hall.enter()
+    text = "5\u00a0kg\u3000👨‍👩‍👧"
+    await viewer.send(type="say", id="a", text=text)
+    await viewer.heard("chat.said", 1)
+    assert viewer.texts() == [text]
+
+
 async def test_an_over_long_frame_closes_the_socket_cleanly(hall: Hall) -> None:
     viewer = await hall.enter()
     await viewer.send(type="say", id="a", text="x" * 5_000)
