@@ -89,7 +89,7 @@ async def ensure_seeded(settings: Settings) -> dict[str, str]:
 
 
 def create_staff(
-    login: Annotated[str, typer.Option(prompt=True, help="What to log in with: 3 to 64 of a-z 0-9 . _ @ -")],
+    login: Annotated[str, typer.Option(prompt=True, help="What to log in with: 2 to 64 of a-z 0-9 . _ @ -")],
     password: Annotated[
         str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="10 to 128 characters.")
     ],

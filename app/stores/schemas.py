@@ -18,7 +18,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
 City = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
 Street = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
-Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._@-]{3,64}$")]
+Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._@-]{2,64}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
