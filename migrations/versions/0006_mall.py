@@ -65,6 +65,10 @@ def upgrade() -> None:
             name=op.f("mall_order_paid_in_full_check"),
         ),
         sa.CheckConstraint("refund_status IN ('none', 'part', 'all')", name=op.f("mall_order_refund_status_check")),
+        sa.CheckConstraint(
+            "refund_status = CASE refunded_fen WHEN 0 THEN 'none' WHEN paid_fen THEN 'all' ELSE 'part' END",
+            name=op.f("mall_order_refund_status_is_refunded_check"),
+        ),
         sa.CheckConstraint("status IN ('unpaid', 'paid', 'closed')", name=op.f("mall_order_status_check")),
         sa.CheckConstraint(
             "freight_refunded_fen BETWEEN 0 AND freight_fen",

@@ -18,6 +18,10 @@ class Order(Table, table=True):
     __table_args__ = (
         CheckConstraint("status IN ('unpaid', 'paid', 'closed')", name="status"),
         CheckConstraint("refund_status IN ('none', 'part', 'all')", name="refund_status"),
+        CheckConstraint(
+            "refund_status = CASE refunded_fen WHEN 0 THEN 'none' WHEN paid_fen THEN 'all' ELSE 'part' END",
+            name="refund_status_is_refunded",
+        ),
         CheckConstraint("goods_fen >= 0 AND freight_fen >= 0 AND discount_fen >= 0", name="components_not_negative"),
         CheckConstraint("payable_fen = goods_fen - discount_fen + freight_fen", name="payable_adds_up"),
         CheckConstraint("paid_fen = CASE WHEN status = 'paid' THEN payable_fen ELSE 0 END", name="paid_in_full"),

@@ -1,0 +1,229 @@
+"""The auditor: whichever row is wrong, that one breach is found, and nothing else."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from app import rooms
+from app.auditor import run_audit
+from app.core import db as sql
+from app.core.db import AsyncSession, Database
+from app.wechat import TradeState
+from tests.audit import audit
+from tests.conftest import Drain, Stage
+from tests.shop import Shop
+from tests.wechat_words import paid_word, pay_in_silence, simulator_of
+
+RunJobs = Callable[[], Awaitable[None]]
+
+
+class Undo(Exception):
+    """Ends a transaction whose rows are not to stay."""
+
+
+@pytest.fixture
+async def books(
+    api: httpx.AsyncClient, shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    """Two paid orders, one of them partly refunded; one unpaid, one closed, one sent back, one paid with a wrong amount."""
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    paid = []
+    for quantity in (2, 3):
+        placed = await buyer.order(quantity)
+        await buyer.pay(placed)
+        paid.append(placed["orders"][0])
+    await hq.post(
+        f"/v1/admin/mall/orders/{paid[0]['id']}/refunds",
+        json={"lines": [{"line": paid[0]["lines"][0]["id"], "quantity": 1, "restock": True}], "reason": "破损"},
+        headers={"Idempotency-Key": "r"},
+    )
+    await buyer.order(1)
+    closed, late = await buyer.order(4), await buyer.order(90)
+    for key, placed in enumerate((closed, late)):
+        gone = await buyer.post(
+            f"/v1/mall/orders/{placed['orders'][0]['id']}/closure", headers={"Idempotency-Key": str(key)}
+        )
+        assert gone.json()["status"] == "closed"
+    wrong = await buyer.order(9)
+    for placed, asked in ((wrong, {"amount_fen": 7}), (late, {})):
+        simulator_of(stage).charges[placed["payment"]["charge"]].state = TradeState.NOTPAY
+        word = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"], **asked))
+        assert (await word.say(api)).status_code == (400 if asked else 204)
+    await run_jobs()
+    await stage.deliver()
+    await drain()
+    assert await audit(db) == []
+
+
+TRANSFER = "'00000000-0000-7000-8000-000000000001'"
+PAID = "(SELECT id FROM mall_order WHERE status = 'paid' AND refund_status = 'part')"
+CHARGE = f"(SELECT charge_id FROM mall_order WHERE id = {PAID})"
+AGREED = "(SELECT id FROM mall_refund)"
+NOBODY = "gen_random_uuid()"
+CLOSED = "(SELECT id FROM mall_order WHERE status = 'closed' AND goods_fen = 4 * 12800)"
+SETTLED_TO_NOBODY = (
+    f"""UPDATE payments_charge SET status = 'settled', transaction_id = 'TX' WHERE subject_id = {CLOSED};"""
+)
+
+
+def post(kind: str, *legs: tuple[str, str, int]) -> str:
+    """Entries that balance, about the wrong things."""
+    entries = "".join(
+        f"""INSERT INTO ledger_entry (transfer_id, book, unit, account, subject, amount_fen)
+            VALUES ({TRANSFER}, 'brand', 'CNY_FEN', '{account}', {subject}, {fen});"""
+        for account, subject, fen in legs
+    )
+    return f"INSERT INTO ledger_transfer (id, kind, key) VALUES ({TRANSFER}, '{kind}', 'wrong');{entries}"
+
+
+def lose(kind: str) -> str:
+    return f"DELETE FROM event WHERE type = '{kind}';"
+
+
+def unpost(kind: str) -> str:
+    return f"""DELETE FROM ledger_entry WHERE transfer_id IN (
+                   SELECT id FROM ledger_transfer WHERE kind = '{kind}' AND key = {AGREED}::text);
+               DELETE FROM ledger_transfer WHERE kind = '{kind}' AND key = {AGREED}::text;"""
+
+
+LATE_CASH = f"(SELECT id FROM payments_charge WHERE subject_id = {CLOSED})"
+ONE = 12_800
+
+SEEDS: dict[str, tuple[str, list[str]]] = {
+    "a settled charge is nobody's sale": (
+        SETTLED_TO_NOBODY
+        + post("charge_paid", ("wechat_pending", LATE_CASH, 4 * ONE), ("other_income", NOBODY, -4 * ONE)),
+        ["sold for nothing"],
+    ),
+    "late money is owed about no refund": (
+        SETTLED_TO_NOBODY
+        + post("charge_paid", ("wechat_pending", LATE_CASH, 4 * ONE), ("refunds_due", NOBODY, -4 * ONE)),
+        ["is owed 51200 in the books, it should be 0", "sold for nothing"],
+    ),
+    "something is owed about no refund": (
+        post("wrong", ("other_income", NOBODY, 700), ("refunds_due", NOBODY, -700)),
+        ["is owed 700 in the books, it should be 0"],
+    ),
+    "suspense about no discrepancy": (
+        post("wrong", ("wechat_pending", NOBODY, 700), ("suspense", NOBODY, -700)),
+        ["holds 700 in suspense, it should be 0"],
+    ),
+    "a discrepancy without its suspense": (
+        f"""INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
+            VALUES ({NOBODY}, 'TX', 'amount', {CHARGE}, '{{"amount_fen": 5}}')""",
+        ["holds 0 in suspense, it should be 5"],
+    ),
+    "cash was posted a second time": (
+        post("charge_paid", ("wechat_pending", CHARGE, ONE), ("other_income", NOBODY, -ONE)),
+        ["was paid 25600, its cash entries come to 38400", "WeChat holds"],
+    ),
+    "cash of no kind that brings cash": (
+        post("wrong", ("wechat_pending", NOBODY, 5), ("other_income", NOBODY, -5)),
+        ["WeChat holds"],
+    ),
+    "a charge is forgotten": (
+        f"""INSERT INTO payments_charge (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, status,
+                                         expires_at)
+            VALUES ({NOBODY}, 'order', {PAID}, 'brand', 'm', 'a', 'p', 5, 'open', now() - interval '30 days')""",
+        ["is open a day after its time was over"],
+    ),
+    "a charge is of another order": (
+        f"UPDATE payments_charge SET subject_id = {CLOSED} WHERE id = {CHARGE}",
+        ["sold for 25600"],
+    ),
+    "order and charge name different transactions": (
+        f"UPDATE mall_order SET transaction_id = 'TX' WHERE id = {PAID}",
+        ["sold for 25600 by TX"],
+    ),
+    "an agreed refund that payments does not know": (
+        f"UPDATE payments_charge SET refunded_fen = 0 WHERE id = {CHARGE};"
+        f"DELETE FROM payments_refund WHERE id = {AGREED};"
+        + unpost("refund_paid")
+        + unpost("refund_agreed")
+        + f"DELETE FROM event WHERE type = 'payments.refund_succeeded' AND stream = {AGREED};"
+        + "UPDATE mall_refund SET status = 'agreed', paid_at = NULL;"
+        + lose("mall.refund_paid"),
+        ["holds 25600 of customer_prepaid", "payments sends nothing"],
+    ),
+    "paid out in the mall, abnormal at payments": (
+        f"UPDATE payments_refund SET status = 'abnormal' WHERE id = {AGREED};" + unpost("refund_paid"),
+        ["0 was paid out, facts tell of 12800"],
+    ),
+    "paid out at payments, agreed in the mall": (
+        "UPDATE mall_refund SET status = 'agreed', paid_at = NULL;" + lose("mall.refund_paid"),
+        ["is agreed, by the facts that were delivered it is paid"],
+    ),
+    "a refund that is not its lines": (
+        "UPDATE mall_refund_line SET amount_fen = 1",
+        ["says 12800/1/1 fen", "is 12800, its lines and freight come to 1"],
+    ),
+    "a line that says less than was refunded": (
+        "UPDATE mall_order_line SET refunded_fen = 0 WHERE refunded_fen > 0",
+        ["says 0/1/1 fen, units and restocked units refunded, its refund lines come to 12800/1/1"],
+    ),
+    "a line that says more came back": (
+        "UPDATE mall_order_line SET refunded_quantity = 2, restocked_quantity = 2 WHERE refunded_quantity = 1;"
+        "UPDATE mall_stock SET sold = sold - 1, on_hand = on_hand + 1;",
+        ["says 12800/2/2 fen"],
+    ),
+    "an order without lines": (
+        f"DELETE FROM attribution_line WHERE line_id IN (SELECT id FROM mall_order_line WHERE order_id = {CLOSED});"
+        f"DELETE FROM mall_order_line WHERE order_id = {CLOSED};",
+        ["its lines' goods paid come to 0, goods less discounts are 51200"],
+    ),
+    "RefundAgreed was never told": (
+        lose("mall.refund_agreed") + "DELETE FROM stores_performance WHERE amount_fen < 0;",
+        ["is agreed as 12800, RefundAgreed facts tell of nothing"],
+    ),
+    "RefundPaid was lost": (lose("mall.refund_paid"), ["is paid out with 12800, RefundPaid facts tell of 0"]),
+    "OrderClosed was lost": (
+        f"DELETE FROM event WHERE type = 'mall.order_closed' AND stream = {CLOSED}",
+        ["is closed, 0 OrderClosed facts tell of it"],
+    ),
+    "OrderPaid tells another amount": (
+        f"""UPDATE event SET payload = jsonb_set(payload, '{{paid_fen}}', '1')
+            WHERE type = 'mall.order_paid' AND stream = {PAID}""",
+        ["is paid with 25600, OrderPaid facts tell of 1"],
+    ),
+}
+
+
+async def breaches_of(db: Database, seed: str) -> list[str]:
+    """What every room's audit says of the books with one thing wrong in them; the books stay as they were."""
+    found: list[str] = []
+    with pytest.raises(Undo):
+        async with db.transaction() as session:
+            for table in ("ledger_entry", "ledger_transfer", "event", "attribution_line", "stores_performance"):
+                await sql.execute(session, f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            await sql.execute(session, seed)
+            for check in rooms.AUDITS.values():
+                found += await check(session)
+            raise Undo
+    return found
+
+
+async def test_one_wrong_row_is_found_as_what_it_is(db: Database, books: None) -> None:
+    wrong: dict[str, Any] = {}
+    for name, (seed, expected) in SEEDS.items():
+        found = await breaches_of(db, seed)
+        if len(found) != len(expected) or not all(part in said for part, said in zip(expected, found, strict=False)):
+            wrong[name] = found
+    assert wrong == {}
+    assert await audit(db) == []
+
+
+async def test_the_database_itself_refuses_a_refund_status_that_is_not_so(db: Database, books: None) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with db.transaction() as session:
+            await sql.execute(session, "UPDATE mall_order SET refund_status = 'none' WHERE refund_status = 'part'")
+
+
+async def test_an_audit_may_take_its_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def clock(session: AsyncSession) -> list[str]:
+        return [await sql.fetchval(session, "SHOW statement_timeout")]
+
+    monkeypatch.setitem(rooms.AUDITS, "clock", clock)
+    assert (await run_audit(db))["clock"] == ["0"]
