@@ -15,6 +15,9 @@ class Lossy:
         self._way = redis.connection_pool.connection_kwargs
         self._word = b""
         self._times = 0
+        self._held = b""
+        self._go = asyncio.Event()
+        self.holding = False
 
     @property
     def spent(self) -> bool:
@@ -23,6 +26,14 @@ class Lossy:
 
     def lose(self, word: str, times: int) -> None:
         self._word, self._times = word.encode(), times
+
+    def hold(self, word: str) -> None:
+        """Answers to commands that hold this word are kept back until `let_go`."""
+        self._held = word.encode()
+
+    def let_go(self) -> None:
+        self._held = b""
+        self._go.set()
 
     @asynccontextmanager
     async def opened(self, settings: Settings) -> AsyncIterator[Settings]:
@@ -38,11 +49,12 @@ class Lossy:
             answers, commands = await asyncio.open_unix_connection(self._way["path"])
         else:
             answers, commands = await asyncio.open_connection(self._way["host"], self._way["port"])
-        lost = False
+        lost = held = False
 
         async def ask() -> None:
-            nonlocal lost
+            nonlocal lost, held
             while data := await reader.read(65_536):
+                held = bool(self._held) and self._held in data
                 if self._times and self._word in data:
                     self._times -= 1
                     lost = True
@@ -51,6 +63,9 @@ class Lossy:
 
         async def answer() -> None:
             while (data := await answers.read(65_536)) and not lost:
+                if held:
+                    self.holding = True
+                    await self._go.wait()
                 writer.write(data)
             writer.transport.abort()
 

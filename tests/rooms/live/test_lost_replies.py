@@ -115,3 +115,25 @@ async def test_a_ticket_whose_answer_was_lost_still_opens_its_one_socket(shaky: 
     await viewer.close()
     with pytest.raises(Exception, match="401"):
         await Viewer.open(shaky.url(ticket))
+
+
+async def test_likes_of_a_room_that_empties_during_a_beat_count_once(
+    shaky: Hall, lossy: Lossy, eventually: Eventually
+) -> None:
+    """The last viewer leaves, and another comes and goes, while Redis is being told of the likes."""
+    rooms = shaky.gateway._rooms
+    first = await shaky.enter()
+    lossy.hold(f"{rooms.name}\r\n$1\r\n1\r\n$2\r\n20\r\n")  # the beat of one viewer and twenty likes
+    await first.send(type="like", count=20)
+    await eventually(lambda: lossy.holding)
+    await first.close()
+    await eventually(lambda: not rooms.hubs)
+    second = await shaky.enter()
+    await second.send(type="like", count=7)
+    await second.send(type="ping")
+    await second.until("pong")
+    await second.close()
+    await eventually(lambda: not rooms.hubs)
+    lossy.let_go()
+    await eventually(lambda: not rooms._left and not rooms._untold)
+    assert (await stream.counts(shaky.redis, shaky.room_id)).likes == 27
