@@ -19,10 +19,7 @@ from app.live.stream import Counts, Position
 
 log = structlog.get_logger(__name__)
 
-MESSAGES = 50
 _FRESH_S = 1.0
-_LOOK_BACK = 200
-_CHAT = frames.type_prefix(frames.ChatSaid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,8 @@ class _Live:
 
 async def take(runtime: Runtime, room_id: UUID) -> RoomSnapshot:
     """Read the room now, without `me`. Raises NotFound. Without Redis the live parts are empty, the rest is there."""
+    async with runtime.db.transaction() as session:
+        await rooms.find(session, room_id)  # what is no room leaves nothing in Redis
     live = await _read_live(runtime, room_id)
     async with runtime.db.transaction() as session:
         return await _compose(session, room_id, live)
@@ -41,22 +40,17 @@ async def take(runtime: Runtime, room_id: UUID) -> RoomSnapshot:
 
 async def _read_live(runtime: Runtime, room_id: UUID) -> _Live:
     try:
-        position = await stream.position(runtime.redis, room_id)
+        position, messages = await stream.messages(runtime.redis, room_id)
         counts = await stream.counts(runtime.redis, room_id)
-        entries = await stream.newest(runtime.redis, room_id, until=position.seq, limit=_LOOK_BACK)
     except (RedisError, OSError) as error:
         log.warning("snapshot_without_live_parts", error=repr(error))
         return _Live(None, Counts(0, 0, 0, 0), [])
-    messages = []
-    for entry in entries:
-        if entry.event.startswith(_CHAT):
-            said = msgspec.json.decode(entry.event, type=frames.ChatSaid)
-            messages.append(
-                ChatMessage(
-                    seq=entry.seq, id=said.id, customer=said.customer, name=said.name, text=said.text, at=said.at
-                )
-            )
-    return _Live(position, counts, messages[-MESSAGES:])
+    return _Live(position, counts, [_message(seq, event) for seq, event in messages])
+
+
+def _message(seq: int, event: bytes) -> ChatMessage:
+    said = msgspec.json.decode(event, type=frames.ChatSaid)
+    return ChatMessage(seq=seq, id=said.id, customer=said.customer, name=said.name, text=said.text, at=said.at)
 
 
 async def _compose(session: AsyncSession, room_id: UUID, live: _Live) -> RoomSnapshot:

@@ -20,20 +20,23 @@ from app.live import frames
 MAX_LENGTH = 5_000
 KEEP_S = 3 * 24 * 3600
 
+MESSAGES = 50
+"""How many of the last messages are kept for those who come in."""
+
 SAID_ONCE_S = 120
 """How long a message is known by its speaker's own id."""
 
 _CHAT = frames.type_prefix(frames.ChatSaid)
 
-# What every script begins with: KEYS[1] and KEYS[2] are stream and meta; ARGV[1] to ARGV[3] are a fresh epoch, the
-# stream's length and the keys' life. An epoch holds for one run of one server: what started from an older copy, or took
+# What every script begins with: KEYS[1] to KEYS[3] are stream, meta and the last messages; ARGV[1] to ARGV[3] are a
+# fresh epoch, the stream's length and the keys' life. An epoch holds for one run of one server: what started from an older copy, or took
 # over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys are noticed.
 _ROOM = """
-local stream, meta = KEYS[1], KEYS[2]
+local stream, meta, messages = KEYS[1], KEYS[2], KEYS[3]
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or 'unknown'
 local function renew()
-  redis.call('DEL', stream)
+  redis.call('DEL', stream, messages)
   redis.call('HSET', meta, 'epoch', ARGV[1], 'run', run, 'seq', 0)
   return ARGV[1]
 end
@@ -48,9 +51,9 @@ local function append(epoch, event)
 end
 """
 
-# The number of a fact (a relay) or the speaker's id of a message (KEYS[4]) tells a repeat, which writes nothing.
+# The number of a fact (a relay) or the speaker's id of a message (KEYS[5]) tells a repeat, which writes nothing.
 _PUBLISH = """
-local counts, once = KEYS[3], KEYS[4]
+local counts, once = KEYS[4], KEYS[5]
 local epoch = begin()
 local seq = tonumber(redis.call('HGET', meta, 'seq'))
 if once then
@@ -64,13 +67,19 @@ if ARGV[4] ~= '' then
   redis.call('HSET', meta, ARGV[4], ARGV[5])
 end
 local chats = 0
-for i = 8, #ARGV do
+for i = 9, #ARGV do
   seq = append(epoch, ARGV[i])
-  if string.sub(ARGV[i], 1, #ARGV[6]) == ARGV[6] then chats = chats + 1 end
+  if string.sub(ARGV[i], 1, #ARGV[6]) == ARGV[6] then
+    chats = chats + 1
+    redis.call('RPUSH', messages, seq .. ':' .. ARGV[i])
+  end
 end
 if once then redis.call('SET', once, epoch .. ':' .. seq, 'EX', ARGV[7]) end
-if chats > 0 then redis.call('HINCRBY', counts, 'chats', chats) end
-for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+if chats > 0 then
+  redis.call('LTRIM', messages, -ARGV[8], -1)
+  redis.call('HINCRBY', counts, 'chats', chats)
+end
+for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
 return {epoch, seq}
 """
 
@@ -79,9 +88,14 @@ _POSITION = """
 local epoch = begin()
 local seq = tonumber(redis.call('HGET', meta, 'seq'))
 if epoch == ARGV[4] and seq < tonumber(ARGV[5]) then epoch, seq = renew(), 0 end
-redis.call('EXPIRE', meta, ARGV[3])
-redis.call('EXPIRE', stream, ARGV[3])
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
 return {epoch, seq}
+"""
+
+# Where the stream ends, and the messages up to there.
+_MESSAGES = """
+local epoch = begin()
+return {epoch, tonumber(redis.call('HGET', meta, 'seq')), redis.call('LRANGE', messages, 0, -1)}
 """
 
 # Who watches: gateways that were silent for ten seconds count no more, whoever asks.
@@ -108,7 +122,7 @@ return {viewers, tonumber(kept[1] or '0'), tonumber(kept[2] or '0'), tonumber(ke
 # changed and its turn has come. In one script, so that several gateways announce once. A beat's number tells a repeat,
 # whose likes are counted already.
 _BEAT = """
-local counts, presence = KEYS[3], KEYS[4]
+local counts, presence = KEYS[4], KEYS[5]
 redis.call('HSET', presence, ARGV[4], ARGV[5] .. ':' .. now)
 local viewers, silent = watching(presence)
 if #silent > 0 then redis.call('HDEL', presence, unpack(silent)) end
@@ -131,7 +145,7 @@ if viewers ~= tonumber(told[4] or '0') and now - tonumber(told[5] or '0') >= 200
   tell('viewers.counted', viewers)
   redis.call('HSET', counts, 'viewers_told', viewers, 'viewers_at', now)
 end
-for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+for i = 1, 5 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
 return viewers
 """
 
@@ -165,6 +179,7 @@ class Counts:
 
 _publish = Script(_ROOM + _PUBLISH)
 _position = Script(_ROOM + _POSITION)
+_messages = Script(_ROOM + _MESSAGES)
 _beat = Script(_ROOM + _WATCHING + _BEAT)
 _counts = Script(_WATCHING + _COUNTS)
 
@@ -178,7 +193,7 @@ def _key(room_id: UUID, name: str) -> str:
 
 
 def _words(room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> tuple[list[str], list[Any]]:
-    keys = [_key(room_id, name) for name in ("stream", "meta", *names)]
+    keys = [_key(room_id, name) for name in ("stream", "meta", "messages", *names)]
     return keys, [secrets.token_hex(6), MAX_LENGTH, KEEP_S, *arguments]
 
 
@@ -210,6 +225,7 @@ async def publish(
         log_seq or 0,
         _CHAT,
         SAID_ONCE_S,
+        MESSAGES,
         *events,
     )
     return _as_position(answer)
@@ -231,7 +247,7 @@ async def positions(redis: Redis, held: Mapping[UUID, Position]) -> dict[UUID, P
     begins.
     """
     calls = [_words(room_id, (), known.epoch, known.seq) for room_id, known in held.items()]
-    answers = await _position.run_all(redis, [[*keys, *words] for keys, words in calls], keys=2)
+    answers = await _position.run_all(redis, [[*keys, *words] for keys, words in calls], keys=3)
     return dict(zip(held, map(_as_position, answers), strict=True))
 
 
@@ -251,6 +267,13 @@ async def read(redis: Redis, positions: Mapping[bytes, int], *, limit: int) -> l
     answer: Any = await redis.xread(wanted, count=limit)
     pairs = answer.items() if isinstance(answer, dict) else answer
     return [(key, entries(raw)) for key, raw in pairs]
+
+
+async def messages(redis: Redis, room_id: UUID) -> tuple[Position, list[tuple[int, bytes]]]:
+    """Where the stream ends, and the last messages up to there with their numbers, oldest first."""
+    epoch, seq, kept = await _run(_messages, redis, room_id, ())
+    pairs = [entry.partition(b":") for entry in kept]
+    return _as_position((epoch, seq)), [(int(number), event) for number, _, event in pairs]
 
 
 async def newest(redis: Redis, room_id: UUID, *, until: int | None = None, limit: int) -> list[Entry]:

@@ -16,6 +16,7 @@ from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.live import flows, stream
 from app.live.audit import audit
+from app.live.frames import ChatSaid, LikesCounted, encode
 from app.live.gateway import Gateway
 from app.live.gateway_pass import HEADER, sign
 from app.live.schemas import SHELF_LIMIT
@@ -336,6 +337,32 @@ async def test_only_a_gateway_reads_the_shared_snapshot(
     assert answered.json()["me"] is None
 
 
+async def test_the_last_fifty_messages_are_shown_whatever_else_happened(
+    shop: Shop, room: dict[str, Any], redis: Redis
+) -> None:
+    room_id: UUID = parse("rom", room["id"])
+    for number in range(60):
+        said = ChatSaid(id="1", customer="cus_x", name="W**", text=f"m{number}", at="2026-11-21T00:00:00.000Z")
+        await stream.publish(redis, room_id, encode(said))
+    last = await stream.publish(redis, room_id, *(encode(LikesCounted(count=count)) for count in range(1_000)))
+    snapshot = (await (await shop.customer()).get(f"/v1/live/rooms/{room['id']}")).json()
+    assert snapshot["seq"] == last.seq
+    shown = [(message["seq"], message["text"]) for message in snapshot["messages"]]
+    assert shown == [(number + 1, f"m{number}") for number in range(10, 60)]
+    kept_s = await redis.ttl(stream.stream_key(room_id).replace("stream", "messages"))
+    assert stream.KEEP_S - 60 < kept_s <= stream.KEEP_S
+    await redis.delete(stream.stream_key(room_id).replace("stream", "meta"))
+    await stream.position(redis, room_id)
+    assert (await stream.messages(redis, room_id))[1] == [], "numbers of an older epoch say nothing"
+
+
+async def test_asking_for_rooms_that_do_not_exist_leaves_nothing_in_redis(shop: Shop, redis: Redis) -> None:
+    customer = await shop.customer()
+    for _ in range(3):
+        assert (await customer.get(f"/v1/live/rooms/{wire('rom', new_id())}")).status_code == 404
+    assert await redis.keys("live:*") == []
+
+
 async def test_a_paid_order_is_heard_counted_and_taken_back_by_its_refund(
     shop: Shop, room: dict[str, Any], host: Person, drain: Drain, redis: Redis, db: Database
 ) -> None:
@@ -426,7 +453,8 @@ async def test_counts_are_kept_when_redis_forgets_them(
 ) -> None:
     room_id: UUID = parse("rom", room["id"])
     await stream.beat(redis, room_id, "gateway", number=1, viewers=87, likes=500)
-    await stream.publish(redis, room_id, *12 * [b'{"type":"chat.said"}'])
+    said = ChatSaid(id="1", customer="cus_x", name="W**", text="hello", at="2026-11-21T00:00:00.000Z")
+    await stream.publish(redis, room_id, *12 * [encode(said)])
     await flows.keep_counts(runtime)
     await redis.flushdb()
     report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
