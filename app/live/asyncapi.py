@@ -54,9 +54,9 @@ SERVER_EXAMPLES: list[frames.ServerFrame] = [
     frames.Welcome(streams=(frames.StreamPosition(epoch="5f2ad41c09be", seq=1200),), room=_raw(_SNAPSHOT)),
     frames.Gap(stream="room", epoch="5f2ad41c09be", seq=1300, room=_raw(_SNAPSHOT | {"seq": 1300})),
     frames.Resync(stream="room", epoch="5f2ad41c09be", seq=1250),
-    frames.Error(code="rate_limited", ref="c-18", retry_after_ms=143),
+    frames.Error(code=frames.ErrorCode.RATE_LIMITED, ref="c-18", retry_after_ms=143),
     frames.Pong(),
-    frames.Bye(code="restarting", retry_after_ms=2310),
+    frames.Bye(code=frames.ByeCode.RESTARTING, retry_after_ms=2310),
 ]
 
 CLIENT_EXAMPLES: list[frames.ClientFrame] = [
@@ -76,6 +76,10 @@ or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whose number you
 def _schemas(kinds: list[type]) -> dict[str, Any]:
     """Schemas of the frames; where they carry a reply of the HTTP API, that reply's own schema."""
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for name in components.keys() - {type(example).__name__ for example in CLIENT_EXAMPLES}:
+        # What has a default is sent all the same.
+        if "properties" in components[name]:
+            components[name]["required"] = list(components[name]["properties"])
     for view in (RoomSnapshot, ShelfItem):
         schema = view.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
         components |= schema.pop("$defs", {}) | {view.__name__: schema}
@@ -161,6 +165,7 @@ def asyncapi_document() -> dict[str, Any]:
                     }
                 },
                 "messages": to_client | from_client,
+                "x-close-codes": _close_codes(),
             }
         },
         "operations": {
@@ -169,6 +174,16 @@ def asyncapi_document() -> dict[str, Any]:
         },
         "components": {"schemas": _schemas(kinds)},
     }
+
+
+def _close_codes() -> list[dict[str, Any]]:
+    """What AsyncAPI has no word for: the close code behind each `bye`, and those that come without one."""
+    after_bye = [
+        {"code": int(close.code), "bye": bye.value, "comes_back": close.comes_back}
+        for bye, close in frames.CLOSES.items()
+    ]
+    without = [{"code": int(code), "bye": None, "why": why} for code, why in frames.CLOSES_WITHOUT_BYE.items()]
+    return after_bye + without
 
 
 def _operation(action: str, messages: dict[str, Any], summary: str) -> dict[str, Any]:

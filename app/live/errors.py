@@ -8,6 +8,8 @@
   + ShelfFull             the shelf holds as many products as it can
 * Unauthenticated 401
   + TicketRefused         the live ticket is missing, spent, too old or unknown
+* BadRequest 400
+  + UpgradeRequired 426   not a WebSocket handshake
 * Forbidden 403
   + OriginRefused         a web page that may not open live sockets
 * Unprocessable 422
@@ -16,7 +18,7 @@
   + LiveUnavailable       the live part does not answer; nothing about money depends on it
 """
 
-from app.core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unprocessable
+from app.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unprocessable
 
 
 class ShelfProductUnknown(NotFound):
@@ -56,6 +58,17 @@ class TicketRefused(Unauthenticated):
     def headers(self) -> dict[str, str]:
         """None: a socket does not log in with a bearer token."""
         return {}
+
+
+class UpgradeRequired(BadRequest):
+    """The live socket takes WebSocket handshakes only. The ticket stays good."""
+
+    status = 426
+    en = "This address opens WebSockets: send one `Upgrade: websocket`."
+    zh = "该地址仅接受 WebSocket 连接（Upgrade: websocket）。"
+
+    def headers(self) -> dict[str, str]:
+        return {"Upgrade": "websocket"}
 
 
 class OriginRefused(Forbidden):

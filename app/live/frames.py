@@ -4,9 +4,11 @@
 order is the order on the wire, and `type` always comes first. All text is data: clients must never render it as HTML.
 """
 
-from typing import Annotated, TypeAlias
+from enum import StrEnum
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
+from websockets.frames import CloseCode
 
 TEXT_LIMIT = 200
 CLIENT_ID_LIMIT = 64
@@ -14,6 +16,51 @@ LIKES_AT_ONCE = 20
 FRAME_LIMIT_BYTES = 4096
 STREAM = "room"
 NULL = msgspec.Raw(b"null")
+
+
+class ErrorCode(StrEnum):
+    """Why a client frame was refused."""
+
+    VALIDATION_FAILED = "validation_failed"
+    RATE_LIMITED = "rate_limited"
+    MUTED = "muted"
+    LIVE_ROOM_ENDED = "live_room_ended"
+    LIVE_UNAVAILABLE = "live_unavailable"
+
+
+class ByeCode(StrEnum):
+    """Why the gateway closes a socket."""
+
+    RESTARTING = "restarting"
+    TOO_SLOW = "too_slow"
+    LIVE_UNAVAILABLE = "live_unavailable"
+    REPLACED = "replaced"
+    TOO_MANY_FRAMES = "too_many_frames"
+    ROOM_ENDED = "room_ended"
+
+
+class Close(NamedTuple):
+    """How a socket is closed after its `bye`, and whether its client is to come back."""
+
+    code: CloseCode
+    comes_back: bool
+
+
+CLOSES = {
+    ByeCode.RESTARTING: Close(CloseCode.SERVICE_RESTART, comes_back=True),
+    ByeCode.TOO_SLOW: Close(CloseCode.TRY_AGAIN_LATER, comes_back=True),
+    ByeCode.LIVE_UNAVAILABLE: Close(CloseCode.TRY_AGAIN_LATER, comes_back=True),
+    ByeCode.REPLACED: Close(CloseCode.POLICY_VIOLATION, comes_back=False),
+    ByeCode.TOO_MANY_FRAMES: Close(CloseCode.POLICY_VIOLATION, comes_back=False),
+    ByeCode.ROOM_ENDED: Close(CloseCode.NORMAL_CLOSURE, comes_back=False),
+}
+
+CLOSES_WITHOUT_BYE = {
+    CloseCode.PROTOCOL_ERROR: "a frame that breaks the WebSocket protocol",
+    CloseCode.INVALID_DATA: "a text frame that is not UTF-8",
+    CloseCode.MESSAGE_TOO_BIG: "a frame over 4 KB",
+    CloseCode.INTERNAL_ERROR: "no answer to the server's pings within a minute, or a fault of ours",
+}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,9 +190,9 @@ class Resync(msgspec.Struct, frozen=True, kw_only=True, tag="resync"):
 class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
     """One client frame was refused; `ref` is its `id` when it had one. The socket stays open."""
 
-    code: str
-    ref: str | None = None
-    retry_after_ms: int | None = None
+    code: ErrorCode
+    ref: str | None
+    retry_after_ms: int | None
 
 
 class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
@@ -155,7 +202,7 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
     """The gateway closes the socket. Reconnect after `retry_after_ms` with a new ticket; null means do not."""
 
-    code: str
+    code: ByeCode
     retry_after_ms: int | None
 
 

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from app.core.redis import Redis
 from app.live import stream
 from app.live.errors import LiveUnavailable
+from app.live.frames import ByeCode
 from app.live.gateway import joining, metrics
 from app.live.gateway.hub import RING, Hub
 from app.live.gateway.snapshots import Snapshots
@@ -29,7 +30,7 @@ _SILENT_S = 0.5
 _BEAT_EVERY_S = 1.0
 _SLOW_EVERY_S = 0.1
 
-Drop = Callable[[Viewer, str], None]
+Drop = Callable[[Viewer, ByeCode], None]
 
 
 class Rooms:
@@ -173,9 +174,9 @@ class Rooms:
         try:
             await act(self._redis, self._snapshots, hub, viewer)
         except joining.TooSlow:
-            self._drop(viewer, "too_slow")
+            self._drop(viewer, ByeCode.TOO_SLOW)
         except (LiveUnavailable, RedisError, OSError):
-            self._drop(viewer, "live_unavailable")
+            self._drop(viewer, ByeCode.LIVE_UNAVAILABLE)
 
     async def _beat(self) -> float:
         """Tell Redis who watches here and what was liked, in rooms that were left too."""
@@ -209,7 +210,7 @@ class Rooms:
                     self._spawn(self._bring(hub, viewer, resync=True))
                 elif viewer.slow_since is not None and now - viewer.slow_since > joining.SLOW_S:
                     hub.slow.discard(viewer)
-                    self._drop(viewer, "too_slow")
+                    self._drop(viewer, ByeCode.TOO_SLOW)
         return _SLOW_EVERY_S
 
 

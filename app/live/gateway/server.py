@@ -27,7 +27,8 @@ from app.core.errors import AppError, NotFound
 from app.core.http.problems import problem_body
 from app.core.settings import Settings
 from app.live import frames, tickets
-from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused
+from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused, UpgradeRequired
+from app.live.frames import ByeCode
 from app.live.gateway import joining, metrics, speech, wire
 from app.live.gateway.hub import Hub
 from app.live.gateway.rooms import Rooms
@@ -43,16 +44,6 @@ END_GRACE_S = 3.0
 STOP_S = 10.0
 _PING_EVERY_S = 25
 _PONG_WITHIN_S = 35
-
-_CLOSES = {
-    "too_slow": 1013,
-    "live_unavailable": 1013,
-    "replaced": 1008,
-    "too_many_frames": 1008,
-    "room_ended": 1000,
-    "restarting": 1012,
-}
-_COMES_BACK = frozenset({"too_slow", "live_unavailable", "restarting"})
 
 
 class Gateway:
@@ -94,7 +85,7 @@ class Gateway:
         self._server.close(close_connections=False)
         for viewers in list(self._sockets.values()):
             for viewer in list(viewers):
-                self._drop(viewer, "restarting")
+                self._drop(viewer, ByeCode.RESTARTING)
         try:
             async with asyncio.timeout(STOP_S):
                 while self._tasks:
@@ -120,8 +111,8 @@ class Gateway:
         try:
             if path != SOCKET_PATH:
                 raise NotFound
-            if request.headers.get("Upgrade", "").lower() != "websocket":
-                return None  # the library answers 426; the ticket stays good
+            if [value.lower() for value in request.headers.get_all("Upgrade")] != ["websocket"]:
+                raise UpgradeRequired
             self._check_origin(request)
             asked = parse_qs(query)
             connection.since = joining.parse_since(asked["since"][0]) if "since" in asked else None
@@ -142,10 +133,14 @@ class Gateway:
         return None
 
     def _check_origin(self, request: Request) -> None:
-        origin = request.headers.get("Origin")
-        if origin is None or origin in self._settings.allowed_origins:
+        origins = request.headers.get_all("Origin")
+        if not origins or (len(origins) == 1 and origins[0] in self._settings.allowed_origins):
             return
-        if urlsplit(origin).netloc != request.headers.get("Host"):
+        try:
+            pages = [urlsplit(origin).netloc for origin in origins]
+        except ValueError:
+            raise OriginRefused from None
+        if len(pages) > 1 or pages != request.headers.get_all("Host"):
             raise OriginRefused
 
     async def _serve_viewer(self, connection: ServerConnection) -> None:
@@ -163,12 +158,12 @@ class Gateway:
         except ConnectionClosed:
             pass
         except speech.TooManyFrames:
-            self._drop(viewer, "too_many_frames")
+            self._drop(viewer, ByeCode.TOO_MANY_FRAMES)
         except joining.TooSlow:
-            self._drop(viewer, "too_slow")
+            self._drop(viewer, ByeCode.TOO_SLOW)
         except (LiveUnavailable, RedisError, OSError) as error:
             log.warning("viewer_lost", error=repr(error))
-            self._drop(viewer, "live_unavailable")
+            self._drop(viewer, ByeCode.LIVE_UNAVAILABLE)
         finally:
             if hub is not None:
                 self._rooms.leave(hub, viewer)
@@ -180,7 +175,7 @@ class Gateway:
         own = self._sockets[viewer.customer_id]
         own.append(viewer)
         for oldest in own[:-SOCKETS_PER_CUSTOMER]:
-            self._drop(oldest, "replaced")
+            self._drop(oldest, ByeCode.REPLACED)
 
     def _unregister(self, viewer: Viewer) -> None:
         own = self._sockets.get(viewer.customer_id, [])
@@ -189,15 +184,16 @@ class Gateway:
         if not own:
             self._sockets.pop(viewer.customer_id, None)
 
-    def _drop(self, viewer: Viewer, why: str) -> None:
+    def _drop(self, viewer: Viewer, why: ByeCode) -> None:
         """Say bye and close. Returns at once."""
-        if why == "too_slow":
+        if why == ByeCode.TOO_SLOW:
             metrics.DROPPED.inc()
         viewer.holds = NEVER
         self._unregister(viewer)
-        wait_ms = random.randint(500, 5_000) if why in _COMES_BACK else None
+        close = frames.CLOSES[why]
+        wait_ms = random.randint(500, 5_000) if close.comes_back else None
         viewer.tell(frames.Bye(code=why, retry_after_ms=wait_ms))
-        self._spawn(wire.close(viewer.connection, _CLOSES[why], why))
+        self._spawn(wire.close(viewer.connection, close.code, why))
 
     def _end(self, hub: Hub) -> None:
         self._spawn(self._bye_later(hub))
@@ -205,7 +201,7 @@ class Gateway:
     async def _bye_later(self, hub: Hub) -> None:
         await asyncio.sleep(END_GRACE_S)
         for viewer in list(hub.viewers):
-            self._drop(viewer, "room_ended")
+            self._drop(viewer, ByeCode.ROOM_ENDED)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -220,15 +216,15 @@ def _quiet() -> logging.Logger:
     return logger
 
 
-def _response(status: int, body: bytes, media_type: str) -> Response:
-    headers = Headers({"Content-Type": media_type, "Content-Length": str(len(body)), "Connection": "close"})
+def _response(status: int, body: bytes, media_type: str, **more: str) -> Response:
+    headers = Headers({"Content-Type": media_type, "Content-Length": str(len(body)), "Connection": "close", **more})
     return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
 def _problem(error: AppError, request: Request) -> Response:
-    language = request.headers.get("Accept-Language", "en")
+    language = next(iter(request.headers.get_all("Accept-Language")), "en")
     body = json.dumps(problem_body(error, language, None), ensure_ascii=False).encode()
-    return _response(error.status, body, "application/problem+json")
+    return _response(error.status, body, "application/problem+json", **error.headers())
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from app.core.clock import rfc3339, utc_now
 from app.core.redis import Redis
 from app.core.texts import is_plain
 from app.live import frames, stream
+from app.live.frames import ErrorCode
 from app.live.gateway import metrics
 from app.live.gateway.hub import Hub
 from app.live.gateway.viewers import Viewer
@@ -34,7 +35,7 @@ async def hear(redis: Redis, hub: Hub, viewer: Viewer, message: str | bytes) -> 
             raise msgspec.DecodeError("binary")
         frame = frames.decode_client(message)
     except (msgspec.DecodeError, UnicodeError):
-        _refuse(viewer, "validation_failed", _ref(message))
+        _refuse(viewer, ErrorCode.VALIDATION_FAILED, _ref(message))
         return
     if isinstance(frame, frames.Ping):
         viewer.tell(frames.Pong())
@@ -53,20 +54,20 @@ def _like(hub: Hub, frame: frames.Like) -> None:
 async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> None:
     text = frame.text.strip()
     if not text or not frame.id.isprintable() or not is_plain(text):
-        _refuse(viewer, "validation_failed", frame.id)
+        _refuse(viewer, ErrorCode.VALIDATION_FAILED, frame.id)
         return
     if not await hub.informed():
         _refuse(viewer, "live_unavailable", frame.id)
         return
     if hub.ended:
-        _refuse(viewer, "live_room_ended", frame.id)
+        _refuse(viewer, ErrorCode.LIVE_ROOM_ENDED, frame.id)
         return
     if hub.muted_until(viewer) > time.time():
-        _refuse(viewer, "muted", frame.id)
+        _refuse(viewer, ErrorCode.MUTED, frame.id)
         return
     wait_s = viewer.said.take()
     if wait_s:
-        _refuse(viewer, "rate_limited", frame.id, retry_after_ms=int(wait_s * 1000) + 1)
+        _refuse(viewer, ErrorCode.RATE_LIMITED, frame.id, retry_after_ms=int(wait_s * 1000) + 1)
         return
     said = frames.ChatSaid(
         id=frame.id, customer=viewer.customer, name=viewer.admitted.name, text=text, at=rfc3339(utc_now())
@@ -75,12 +76,12 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
         await stream.publish(redis, hub.room_id, frames.encode(said), once=f"{viewer.customer}:{frame.id}")
     except (RedisError, OSError) as error:
         log.warning("chat_lost", error=repr(error))
-        _refuse(viewer, "live_unavailable", frame.id)
+        _refuse(viewer, ErrorCode.LIVE_UNAVAILABLE, frame.id)
         return
     metrics.HEARD.labels("said").inc()
 
 
-def _refuse(viewer: Viewer, code: str, ref: str | None, *, retry_after_ms: int | None = None) -> None:
+def _refuse(viewer: Viewer, code: ErrorCode, ref: str | None, *, retry_after_ms: int | None = None) -> None:
     metrics.HEARD.labels(code).inc()
     viewer.tell(frames.Error(code=code, ref=ref, retry_after_ms=retry_after_ms))
 

@@ -3,13 +3,14 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import jsonschema_rs
 import msgspec
 
 from app.live import asyncapi, frames
+from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused, UpgradeRequired
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "live-socket.md"
 
@@ -57,14 +58,62 @@ def test_every_frame_on_the_page_is_one_that_the_code_knows() -> None:
             assert msgspec.json.encode(_FRAME.decode(block)).decode() == block
 
 
-def test_the_page_names_every_event_error_and_bye() -> None:
-    page = PAGE.read_text()
-    for kind in frames.EVENTS:
-        assert f"`{kind.__struct_config__.tag}`" in page
-    from app.live.gateway import server
+def table(heading: str) -> list[tuple[str, ...]]:
+    """The rows of the page's table whose first column has this heading, cell by cell."""
+    lines = PAGE.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(tuple(cell.strip() for cell in line.strip("|").split(" | ")))
+    return rows
 
-    for code in server._CLOSES:
-        assert f"`{code}`" in page
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`([a-z_.]+)`", cell)
+
+
+def test_the_page_has_a_row_for_every_frame() -> None:
+    sent = {str(kind.__struct_config__.tag) for kind in get_args(frames.ServerFrame)}
+    assert {words(row[0])[0] for row in table("frame | meaning") if '"events"' not in row[0]} == sent
+    heard = {str(kind.__struct_config__.tag) for kind in get_args(frames.ClientFrame)}
+    assert {words(row[0])[0] for row in table("frame | limits")} == heard
+
+
+def test_the_page_names_every_event_with_its_fields() -> None:
+    told = {tag: set(words(fields)) for kinds, fields, _ in table("type") for tag in words(kinds)}
+    assert told == {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in frames.EVENTS}
+
+
+def test_the_page_names_every_error_and_every_bye_with_its_close() -> None:
+    assert {code for row in table("`error` code") for code in words(row[0])} == set(frames.ErrorCode)
+    told = {}
+    for codes, close, comes_back in table("`bye` code"):
+        told |= {code: (int(close), comes_back.startswith("yes")) for code in words(codes)}
+    assert told == dict(frames.CLOSES)
+    assert set(frames.CLOSES) == set(frames.ByeCode)
+    assert {int(code): why for code, why in table("close without a `bye`")} == frames.CLOSES_WITHOUT_BYE
+
+
+def test_the_page_names_every_refusal_before_the_upgrade() -> None:
+    told = {(int(status), words(code)[0]) for status, code, _ in table("status")}
+    refusals = (TicketRefused, OriginRefused, UpgradeRequired, LiveUnavailable)
+    assert told == {(refusal.status, refusal.code()) for refusal in refusals}
+
+
+def test_asyncapi_lists_the_codes_and_requires_what_is_always_sent() -> None:
+    document = asyncapi.asyncapi_document()
+    schemas = document["components"]["schemas"]
+    assert set(schemas["ErrorCode"]["enum"]) == set(frames.ErrorCode)
+    assert set(schemas["ByeCode"]["enum"]) == set(frames.ByeCode)
+    assert {close["code"] for close in document["channels"]["room"]["x-close-codes"]} == {
+        *(close.code for close in frames.CLOSES.values()),
+        *frames.CLOSES_WITHOUT_BYE,
+    }
+    for kind in (*frames.EVENTS, *get_args(frames.ServerFrame), frames.StreamPosition):
+        assert set(schemas[kind.__name__]["required"]) >= set(kind.__struct_fields__)
+    assert schemas["Like"]["required"] == ["type"], "a client may leave out what has a default"
 
 
 async def test_the_socket_is_published_as_asyncapi_with_examples(api: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from app.core.ids import new_id, wire
 from app.core.redis import Redis
@@ -258,6 +259,37 @@ async def test_a_foreign_page_is_refused_and_keeps_its_ticket(hall: Hall, gatewa
         assert json.loads(await own_page.recv())["type"] == "welcome"
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ([("Origin", "http://[")], 403, "origin_refused"),
+        ([("Origin", "https://a.example"), ("Origin", "https://b.example")], 403, "origin_refused"),
+        ([("Origin", "null")], 403, "origin_refused"),
+        ([("Origin", "http://x"), ("Host", "y")], 403, "origin_refused"),
+        ([("Upgrade", "h2c")], 426, "upgrade_required"),
+    ],
+)
+async def test_an_odd_handshake_gets_a_documented_refusal_and_keeps_its_ticket(
+    hall: Hall, headers: list[tuple[str, str]], status: int, code: str
+) -> None:
+    ticket = await hall.ticket()
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(hall.url(ticket), additional_headers=headers)
+    assert refused.value.response.status_code == status
+    assert json.loads(refused.value.response.body)["code"] == code
+    assert refused.value.response.headers["Content-Type"] == "application/problem+json"
+    async with connect(hall.url(ticket)) as opened_after_all:
+        assert json.loads(await opened_after_all.recv())["type"] == "welcome"
+
+
+async def test_the_first_of_two_languages_tells_why_a_ticket_is_refused(hall: Hall) -> None:
+    languages = [("Accept-Language", "zh-CN"), ("Accept-Language", "en")]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(hall.url("unknown"), additional_headers=languages)
+    problem = json.loads(refused.value.response.body)
+    assert (problem["code"], problem["detail"][:2]) == ("ticket_refused", "直播")
+
+
 async def test_messages_are_said_once_under_one_client_id(hall: Hall) -> None:
     speaker, listener = await hall.enter(), await hall.enter()
     for _ in range(3):
@@ -315,6 +347,15 @@ async def test_an_over_long_frame_closes_the_socket_cleanly(hall: Hall) -> None:
     assert closed.value.rcvd.code == 1009
 
 
+async def test_text_that_is_not_utf8_closes_the_socket(hall: Hall) -> None:
+    viewer = await hall.enter()
+    viewer.socket.transport.write(Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True))
+    with pytest.raises(ConnectionClosed) as closed:
+        await viewer.until("bye")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007
+
+
 async def test_who_talks_too_fast_is_told_when_to_go_on(hall: Hall) -> None:
     viewer = await hall.enter()
     for number in range(12):
@@ -331,6 +372,7 @@ async def test_a_flood_of_frames_ends_the_socket(hall: Hall) -> None:
     for _ in range(60):
         await viewer.send(type="ping")
     assert (await viewer.until("bye"))["code"] == "too_many_frames"
+    assert len([frame for frame in viewer.others if frame["type"] == "pong"]) >= 40, "a burst of forty is fine"
 
 
 async def test_a_mute_in_the_ticket_and_a_mute_in_the_stream_are_enforced(hall: Hall) -> None:
@@ -402,4 +444,5 @@ async def test_health_and_metrics_share_the_port(hall: Hall, gateway: Gateway) -
         assert (await client.get("/health/live")).json() == {"status": "ok"}
         assert "siyu_live_viewers 1.0" in (await client.get("/metrics")).text
         assert (await client.get("/elsewhere")).status_code == 404
-        assert (await client.get("/v1/live/socket")).status_code == 426
+        not_a_socket = await client.get("/v1/live/socket")
+        assert (not_a_socket.status_code, not_a_socket.headers["upgrade"]) == (426, "websocket")
