@@ -215,7 +215,7 @@ class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class Like(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="like"):
-    """Tapped the heart `count` times (1 to 20) since the last frame."""
+    """Tapped the heart `count` times (1 to 20) since the last frame. At most one a second."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=LIKES_AT_ONCE)] = 1
 

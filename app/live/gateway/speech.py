@@ -40,15 +40,20 @@ async def hear(redis: Redis, hub: Hub, viewer: Viewer, message: str | bytes) -> 
     if isinstance(frame, frames.Ping):
         viewer.tell(frames.Pong())
     elif isinstance(frame, frames.Like):
-        _like(hub, frame)
+        _like(hub, viewer, frame)
     else:
         await _say(redis, hub, viewer, frame)
 
 
-def _like(hub: Hub, frame: frames.Like) -> None:
-    if not hub.ended:
-        hub.likes += frame.count
-        metrics.HEARD.labels("liked").inc()
+def _like(hub: Hub, viewer: Viewer, frame: frames.Like) -> None:
+    if hub.ended:
+        return
+    wait_s = viewer.hearts.take()
+    if wait_s:
+        _refuse(viewer, ErrorCode.RATE_LIMITED, None, retry_after_ms=int(wait_s * 1000) + 1)
+        return
+    hub.likes += frame.count
+    metrics.HEARD.labels("liked").inc()
 
 
 async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> None:
@@ -57,7 +62,7 @@ async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> Non
         _refuse(viewer, ErrorCode.VALIDATION_FAILED, frame.id)
         return
     if not await hub.informed():
-        _refuse(viewer, "live_unavailable", frame.id)
+        _refuse(viewer, ErrorCode.LIVE_UNAVAILABLE, frame.id)
         return
     if hub.ended:
         _refuse(viewer, ErrorCode.LIVE_ROOM_ENDED, frame.id)

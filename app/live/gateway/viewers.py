@@ -49,6 +49,7 @@ class Viewer:
         "customer",
         "epoch",
         "frames",
+        "hearts",
         "holds",
         "protocol",
         "said",
@@ -67,6 +68,7 @@ class Viewer:
         self.seq = 0
         self.holds = NEVER
         self.slow_since: float | None = None
+        self.hearts = Bucket(rate=1, burst=5)
         self.said = Bucket(rate=5, burst=5)
         self.frames = Bucket(rate=20, burst=40)
 

@@ -409,6 +409,23 @@ async def test_likes_and_viewers_are_counted_over_the_room(hall: Hall) -> None:
     assert (counts.likes, counts.viewers, counts.peak_viewers) == (23, 2, 2)
 
 
+async def test_one_phone_does_not_make_a_rooms_hearts(hall: Hall) -> None:
+    viewer = await hall.enter()
+    for _ in range(12):
+        await viewer.send(type="like", count=20)
+    await viewer.send(type="ping")
+    await viewer.until("pong")
+    refused = [frame for frame in viewer.others if frame["type"] == "error"]
+    assert 5 <= len(refused) <= 7
+    assert {(error["code"], error["ref"]) for error in refused} == {("rate_limited", None)}
+    assert all(0 < error["retry_after_ms"] <= 1_001 for error in refused)
+    counted = 20 * (12 - len(refused))
+    async with asyncio.timeout(10):
+        while not viewer.of("likes.counted") or viewer.of("likes.counted")[-1]["count"] < counted:
+            await viewer.next()
+    assert (await stream.counts(hall.redis, hall.room_id)).likes == counted
+
+
 async def test_two_gateways_announce_a_count_once(hall: Hall, redis: Redis) -> None:
     room_id = new_id()
     for number, gateway in enumerate(("a", "b", "a", "b"), start=1):
