@@ -29,8 +29,9 @@ SAID_ONCE_S = 120
 _CHAT = frames.type_prefix(frames.ChatSaid)
 
 # What every script begins with: KEYS[1] to KEYS[3] are stream, meta and the last messages; ARGV[1] to ARGV[3] are a
-# fresh epoch, the stream's length and the keys' life. An epoch holds for one run of one server: what started from an older copy, or took
-# over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys are noticed.
+# fresh epoch, the stream's length and the keys' life. An epoch holds for one run of one server: what started from an
+# older copy, or took over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys are
+# noticed.
 _ROOM = """
 local stream, meta, messages = KEYS[1], KEYS[2], KEYS[3]
 local info = redis.pcall('INFO', 'server')
