@@ -8,8 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from app.core import db as sql
 from app.core.db import Database
 from app.core.ids import new_id, wire
+from app.core.runtime import Runtime
+from app.mall import jobs
 from app.wechat import TradeState
 from app.wechat.signatures import reply_text
 from app.wechat.simulator import charges as wire_charges
@@ -191,13 +194,31 @@ async def test_forged_stale_and_strange_words_write_nothing(
     assert await audit(db) == []
 
 
-async def test_the_sweep_finds_what_no_word_told(stage: Stage, db: Database, shop: Shop, drain: Drain) -> None:
+async def test_i_paid_finds_what_no_word_told(stage: Stage, db: Database, shop: Shop, drain: Drain) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
     await pay_in_silence(stage, placed["payment"]["charge"])
     confirmed = await buyer.post(f"/v1/mall/orders/{placed['orders'][0]['id']}/confirmation")
     assert confirmed.json()["status"] == "paid"
     assert confirmed.json()["wechat"]["merchant_trade_no"] == placed["payment"]["charge"]
+    await drain()
+    assert await audit(db) == []
+
+
+async def test_the_sweep_finds_what_no_word_told(
+    stage: Stage, db: Database, shop: Shop, runtime: Runtime, drain: Drain
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    await pay_in_silence(stage, placed["payment"]["charge"])
+    path = f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    await jobs.close_expired(runtime)
+    assert (await buyer.get(path)).json()["status"] == "unpaid", "its time is not over"
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
+    await jobs.close_expired(runtime)
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    assert await facts(db, "mall.order_paid") == 1
     await drain()
     assert await audit(db) == []
 

@@ -14,9 +14,10 @@ from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.mall import jobs
+from app.mall import jobs, update_place
 from app.mall.orders import flows
 from app.mall.orders.payment import lock_order
+from app.wechat import TradeState
 from tests.audit import audit, count, facts
 from tests.conftest import Drain, Stage
 from tests.overlap import beside, waits
@@ -147,6 +148,43 @@ async def test_nothing_off_sale_or_retired_is_sold(shop: Shop) -> None:
     assert (await buyer.try_order(1)).json()["code"] == "not_on_sale"
     listed = (await buyer.get("/v1/mall/products", params={"store": shop.store})).json()
     assert listed == {"items": [], "next": None}
+
+
+async def test_a_closed_store_sells_nothing(shop: Shop, db: Database) -> None:
+    buyer = await shop.customer()
+    async with db.transaction() as session:
+        await update_place(session, shop.store_id, name="人民广场店", is_open=False)
+    for reply in (await buyer.try_order(1), await buyer.post("/v1/mall/quote", json=shop.basket(1))):
+        assert (reply.status_code, reply.json()["code"]) == (409, "not_on_sale")
+        assert reply.json()["details"] == {"store": shop.store}
+    assert await count(db, "SELECT count(*) FROM mall_order") == 0
+
+
+async def test_no_payment_is_prepared_once_the_time_is_over(shop: Shop, stage: Stage, db: Database) -> None:
+    buyer = await shop.customer()
+    order = (await buyer.order())["orders"][0]
+    asked = len(simulator_of(stage).calls)
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
+    late = await buyer.post(f"/v1/mall/orders/{order['id']}/payment")
+    assert (late.status_code, late.json()["code"]) == (409, "order_not_payable")
+    assert len(simulator_of(stage).calls) == asked
+
+
+async def test_a_new_charge_closes_the_old_one_at_wechat(shop: Shop, stage: Stage, db: Database) -> None:
+    """Our address changed since, so WeChat takes the old number no more at prepay; it could still be paid."""
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    old, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    simulator_of(stage).charges[old].order["notify_url"] = "https://before.example/notify"
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE payments_charge SET prepaid_at = prepaid_at - interval '2 hours'")
+    new = (await buyer.post(f"{path}/payment")).json()["charge"]
+    assert new != old
+    assert simulator_of(stage).charges[old].state is TradeState.CLOSED
+    await buyer.pay({"payment": {"charge": new}})
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    assert await audit(db) == []
 
 
 async def test_giving_up_an_order_frees_its_units_once(shop: Shop, db: Database, drain: Drain) -> None:
