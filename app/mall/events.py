@@ -57,7 +57,8 @@ class RefundedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundAgreed(Fact, frozen=True, kw_only=True, tag="mall.refund_agreed"):
-    """A refund of a paid order was agreed: it is owed from now on, whenever WeChat pays it out."""
+    """A refund of a paid order was agreed: it is owed from now on, whenever WeChat pays it out. It may come to 0, when only
+    goods came back whose money was refunded before."""
 
     refund_id: UUID
     order_id: UUID

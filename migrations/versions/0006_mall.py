@@ -159,9 +159,8 @@ def upgrade() -> None:
         sa.Column("agreed_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("status IN ('agreed', 'paid', 'stuck')", name=op.f("mall_refund_status_check")),
-        sa.CheckConstraint(
-            "amount_fen > 0 AND freight_fen BETWEEN 0 AND amount_fen", name=op.f("mall_refund_amount_check")
-        ),
+        sa.CheckConstraint("freight_fen BETWEEN 0 AND amount_fen", name=op.f("mall_refund_amount_check")),
+        sa.CheckConstraint("amount_fen > 0 OR status = 'paid'", name=op.f("mall_refund_nothing_is_sent_check")),
         sa.ForeignKeyConstraint(["order_id"], ["mall_order.id"], name=op.f("mall_refund_order_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("mall_refund_pkey")),
     )
@@ -197,7 +196,10 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("restocked_quantity", sa.Integer(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("mall_refund_line_amount_positive_check")),
+        sa.CheckConstraint(
+            "amount_fen > 0 OR (amount_fen = 0 AND restocked_quantity > 0)",
+            name=op.f("mall_refund_line_not_nothing_check"),
+        ),
         sa.CheckConstraint(
             "restocked_quantity BETWEEN 0 AND quantity", name=op.f("mall_refund_line_restocked_within_quantity_check")
         ),

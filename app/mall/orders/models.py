@@ -89,12 +89,13 @@ class OrderLine(Table, table=True):
 
 
 class Refund(Table, table=True):
-    """An agreed refund of an order; payments sends it under the same id."""
+    """An agreed refund of an order; payments sends it under the same id, unless it comes to 0."""
 
     __tablename__ = "mall_refund"
     __table_args__ = (
         CheckConstraint("status IN ('agreed', 'paid', 'stuck')", name="status"),
-        CheckConstraint("amount_fen > 0 AND freight_fen BETWEEN 0 AND amount_fen", name="amount"),
+        CheckConstraint("freight_fen BETWEEN 0 AND amount_fen", name="amount"),
+        CheckConstraint("amount_fen > 0 OR status = 'paid'", name="nothing_is_sent"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -113,7 +114,7 @@ class RefundLine(Table, table=True):
 
     __tablename__ = "mall_refund_line"
     __table_args__ = (
-        CheckConstraint("amount_fen > 0", name="amount_positive"),
+        CheckConstraint("amount_fen > 0 OR (amount_fen = 0 AND restocked_quantity > 0)", name="not_nothing"),
         CheckConstraint("restocked_quantity BETWEEN 0 AND quantity", name="restocked_within_quantity"),
     )
 

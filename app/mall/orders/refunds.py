@@ -32,7 +32,8 @@ class _Part:
 
 
 async def agree(session: AsyncSession, actor: Actor, *, refund_id: UUID, order_id: UUID, asked: RefundCreate) -> None:
-    """Owe a refund from now on; payments sends it after the commit.
+    """Owe a refund from now on; payments sends it after the commit. Goods may come back after their money went: a refund
+    that comes to 0 restocks them and is done.
 
     Raises NotFound outside the actor's scope, NothingToRefund, and RefundNotSensible for a line that asks for more than
     is left; then nothing is written.
@@ -46,17 +47,18 @@ async def agree(session: AsyncSession, actor: Actor, *, refund_id: UUID, order_i
     if asked.freight_fen > freight_left:
         raise RefundNotSensible(freight_left_fen=freight_left)
     amount_fen = sum(part.amount_fen for part in parts) + asked.freight_fen
-    if amount_fen == 0:
+    if not parts and amount_fen == 0:
         raise RefundNotSensible(reason="nothing")
     await _count(session, order, parts, asked.freight_fen, amount_fen)
     agreed_at = await _write(session, actor, refund_id, order, asked, parts, amount_fen)
-    await payments.request_refund(
-        session,
-        refund_id=refund_id,
-        charge_id=order.row["charge_id"],
-        amount_fen=amount_fen,
-        reason=asked.reason,
-    )
+    if amount_fen:
+        await payments.request_refund(
+            session,
+            refund_id=refund_id,
+            charge_id=order.row["charge_id"],
+            amount_fen=amount_fen,
+            reason=asked.reason,
+        )
     await _post(session, refund_id, order, amount_fen)
     returned = {part.line["sku_id"]: part.restocked for part in parts if part.restocked}
     if returned:
@@ -115,7 +117,7 @@ def _part(line: asyncpg.Record, wanted: RefundLineAsked) -> _Part:
     )
     # Earlier refunds by amount may have left less than the units are worth.
     amount_fen = min(worth_fen, left_fen)
-    if amount_fen == 0:
+    if amount_fen == 0 and not wanted.restock:
         raise RefundNotSensible(line=name, left_fen=left_fen)
     return _Part(line, wanted.quantity, wanted.quantity if wanted.restock else 0, amount_fen)
 
@@ -127,7 +129,7 @@ async def _count(
     await db.execute(
         session,
         """UPDATE mall_order SET refunded_fen = refunded_fen + $2, freight_refunded_fen = freight_refunded_fen + $3,
-                  refund_status = CASE WHEN refunded_fen + $2 = paid_fen THEN 'all' ELSE 'part' END
+                  refund_status = CASE refunded_fen + $2 WHEN 0 THEN 'none' WHEN paid_fen THEN 'all' ELSE 'part' END
            WHERE id = $1""",
         order.id,
         amount_fen,
@@ -152,8 +154,10 @@ async def _write(
 ) -> datetime:
     row = await db.fetchrow(
         session,
-        """INSERT INTO mall_refund (id, order_id, status, amount_fen, freight_fen, reason, agreed_by)
-           VALUES ($1, $2, 'agreed', $3, $4, $5, $6) RETURNING agreed_at""",
+        """INSERT INTO mall_refund (id, order_id, status, amount_fen, freight_fen, reason, agreed_by, paid_at)
+           SELECT $1, $2, CASE WHEN $3::bigint = 0 THEN 'paid' ELSE 'agreed' END, $3, $4, $5, $6,
+                  CASE WHEN $3 = 0 THEN clock_timestamp() END
+           RETURNING agreed_at""",
         refund_id,
         order.id,
         amount_fen,

@@ -180,7 +180,8 @@ class RefundStatus(StrEnum):
 
 
 class RefundLineAsked(Body):
-    """Give `quantity` (its share of what was paid) or `amount_fen`. Only a quantity can be restocked."""
+    """Give `quantity` (its share of what was paid, at most what is left of it) or `amount_fen`. Only a quantity can be
+    restocked, also after its money was refunded by amount."""
 
     line: OrderLineId
     quantity: Annotated[int, Field(ge=1, le=999)] | None = None
@@ -202,7 +203,7 @@ class RefundLineView(View):
 
 
 class RefundView(View):
-    """agreed → paid when WeChat has sent the money; stuck when it could or would not and somebody has to act at WeChat."""
+    """agreed → paid when WeChat has sent the money (at once when it comes to 0 and only restocks); stuck when it could or would not and somebody has to act at WeChat."""
 
     id: RefundId
     order: OrderId

@@ -380,6 +380,30 @@ async def test_refunds_of_units_and_of_money_end_exact(
     assert await audit(db) == []
 
 
+async def test_goods_come_back_after_their_money_was_refunded(
+    shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 3)
+    assert (await ask_refund(hq, order, {"amount_fen": 3 * shop.price_fen - 1})).status_code == 201
+    part = (await ask_refund(hq, order, {"quantity": 1, "restock": True})).json()
+    assert (part["amount_fen"], part["status"]) == (1, "agreed"), "what was left"
+    rest = (await ask_refund(hq, order, {"quantity": 2, "restock": True})).json()
+    assert (rest["amount_fen"], rest["status"]) == (0, "paid")
+    assert rest["paid_at"] is not None
+    for nothing in ({"quantity": 1, "restock": True}, {"quantity": 1}):
+        assert (await ask_refund(hq, order, nothing)).json()["code"] == "refund_not_sensible"
+    await run_jobs()
+    await stage.deliver()
+    await drain()
+    assert len(simulator_of(stage).refunds) == 2
+    assert await count(db, "SELECT sold FROM mall_stock") == 0, "all three came back"
+    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+    order = (await buyer.get(f"/v1/mall/orders/{order['id']}")).json()
+    assert (order["refund_status"], order["lines"][0]["refunded_quantity"]) == ("all", 3)
+    assert await audit(db) == []
+
+
 async def test_a_refund_is_seen_by_its_buyer_and_by_whoever_sees_the_order(
     shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
 ) -> None:
