@@ -65,7 +65,10 @@ async def prepay(
 
 def _view(pay: WechatPay, charge: Charge, prepay_id: str) -> PaymentView:
     return PaymentView(
-        charge=charge.id, wechat_pay=pay.client_parameters(prepay_id, charge.appid), expires_at=charge.expires_at
+        charge=charge.id,
+        wechat_pay=pay.client_parameters(prepay_id, charge.appid),
+        expires_at=charge.expires_at,
+        server_now=utc_now(),
     )
 
 

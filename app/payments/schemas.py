@@ -76,6 +76,7 @@ class PaymentView(View):
     kind: Literal["jsapi"] = "jsapi"
     wechat_pay: ClientParameters = Field(description="The exact arguments of wx.requestPayment.")
     expires_at: At
+    server_now: At
 
 
 class DiscrepancyView(View):

@@ -38,7 +38,7 @@ async def order_of_customer(session: AsyncSession, customer_id: UUID, order_id: 
     row = await db.fetchrow(session, f"{_ORDERS} WHERE o.id = $1 AND o.customer_id = $2", order_id, customer_id)
     if row is None:
         raise NotFound
-    return (await _views(session, [row]))[0]
+    return (await _views(session, [row], own=True))[0]
 
 
 async def orders_of_customer(
@@ -54,7 +54,7 @@ async def orders_of_customer(
         after,
         limit,
     )
-    return await _views(session, rows)
+    return await _views(session, rows, own=True)
 
 
 def reach_of(actor: Actor) -> tuple[str, UUID | str]:
@@ -79,7 +79,7 @@ async def orders_in_scope(
         after,
         limit,
     )
-    return await _views(session, rows)
+    return await _views(session, rows, own=False)
 
 
 async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderView:
@@ -88,7 +88,7 @@ async def order_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) ->
     row = await db.fetchrow(session, f"{_ORDERS} WHERE {condition} AND o.id = $2", reach, order_id)
     if row is None:
         raise NotFound
-    return (await _views(session, [row]))[0]
+    return (await _views(session, [row], own=False))[0]
 
 
 async def order_head_in_scope(session: AsyncSession, actor: Actor, order_id: UUID) -> OrderHead:
@@ -106,12 +106,12 @@ async def order_head_in_scope(session: AsyncSession, actor: Actor, order_id: UUI
     return OrderHead(**dict(row))
 
 
-async def _views(session: AsyncSession, rows: Sequence[asyncpg.Record]) -> list[OrderView]:
+async def _views(session: AsyncSession, rows: Sequence[asyncpg.Record], *, own: bool) -> list[OrderView]:
     credited = await attribution.first_credits(session, [row["id"] for row in rows])
-    return [_view(row, credited.get(row["id"])) for row in rows]
+    return [_view(row, credited.get(row["id"]), own=own) for row in rows]
 
 
-def _view(row: asyncpg.Record, credited: attribution.LineCredit | None) -> OrderView:
+def _view(row: asyncpg.Record, credited: attribution.LineCredit | None, *, own: bool) -> OrderView:
     status = OrderStatus(row["status"])
     return OrderView(
         id=row["id"],
@@ -119,7 +119,7 @@ def _view(row: asyncpg.Record, credited: attribution.LineCredit | None) -> Order
         status=status,
         refund_status=RefundTotal(row["refund_status"]),
         awaiting=_awaiting(status, RefundTotal(row["refund_status"])),
-        actions=_actions(status),
+        actions=_actions(status, in_time=row["server_now"] < row["expires_at"]) if own else [],
         store=StoreLabel(id=row["place_id"], name=row["place_name"]),
         lines=[_line(line) for line in row["lines"]],
         goods_fen=row["goods_fen"],
@@ -147,8 +147,11 @@ def _awaiting(status: OrderStatus, refunded: RefundTotal) -> Literal["payment", 
     return "fulfilment" if status is OrderStatus.PAID and refunded is not RefundTotal.ALL else None
 
 
-def _actions(status: OrderStatus) -> list[Literal["pay", "close"]]:
-    return ["pay", "close"] if status is OrderStatus.UNPAID else []
+def _actions(status: OrderStatus, *, in_time: bool) -> list[Literal["pay", "close"]]:
+    """What its buyer may ask for."""
+    if status is not OrderStatus.UNPAID:
+        return []
+    return ["pay", "close"] if in_time else ["close"]
 
 
 def _line(line: dict[str, Any]) -> LineView:
@@ -196,7 +199,7 @@ def placed_view(placed: Placed, server_now: datetime) -> OrderView:
         status=OrderStatus.UNPAID,
         refund_status=RefundTotal.NONE,
         awaiting="payment",
-        actions=_actions(OrderStatus.UNPAID),
+        actions=_actions(OrderStatus.UNPAID, in_time=True),
         store=StoreLabel(id=placed.priced.place_id, name=placed.priced.place_name),
         lines=[
             LineView(

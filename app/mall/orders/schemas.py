@@ -138,7 +138,8 @@ class FulfilmentView(View):
 
 
 class OrderView(View):
-    """An order. `awaiting` says whose turn it is; `actions` what the caller may ask for now."""
+    """An order. `awaiting` says whose turn it is; `actions` what the caller may ask for now: `pay` and `close` are its
+    buyer's alone, and `pay` ends at `expires_at`."""
 
     id: OrderId
     number: str

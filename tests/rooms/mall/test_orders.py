@@ -160,6 +160,30 @@ async def test_a_closed_store_sells_nothing(shop: Shop, db: Database) -> None:
     assert await count(db, "SELECT count(*) FROM mall_order") == 0
 
 
+async def test_an_order_offers_what_its_reader_can_do(shop: Shop, stage: Stage, db: Database) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    placed = await buyer.order()
+    order, payment = placed["orders"][0], placed["payment"]
+    assert order["actions"] == ["pay", "close"]
+    assert payment["server_now"] < payment["expires_at"]
+    path = f"/v1/admin/mall/orders/{order['id']}"
+    assert [
+        (await hq.get(path)).json()["actions"],
+        (await hq.get("/v1/admin/mall/orders")).json()["items"][0]["actions"],
+    ] == [
+        [],
+        [],
+    ]
+    own = f"/v1/mall/orders/{order['id']}"
+    assert (await buyer.get(own)).json()["actions"] == ["pay", "close"]
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
+    assert (await buyer.get(own)).json()["actions"] == ["close"]
+    closed = await buyer.post(f"{own}/closure", headers={"Idempotency-Key": "c"})
+    assert (closed.json()["status"], closed.json()["actions"]) == ("closed", [])
+    assert await audit(db) == []
+
+
 async def test_no_payment_is_prepared_once_the_time_is_over(shop: Shop, stage: Stage, db: Database) -> None:
     buyer = await shop.customer()
     order = (await buyer.order())["orders"][0]
