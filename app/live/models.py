@@ -21,6 +21,8 @@ class LiveRoom(Table, table=True):
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_once"),
         CheckConstraint("length(title) BETWEEN 1 AND 60", name="title_length"),
         Index("live_room_store_idx", "store_id", "id"),
+        Index("live_room_scope_idx", "scope_path", "id", postgresql_ops={"scope_path": "text_pattern_ops"}),
+        Index("live_room_ended_idx", "ended_at", postgresql_where=sql("ended_at IS NOT NULL")),
         Index("live_room_open_idx", "status", "id", postgresql_where=sql("status <> 'ended'")),
     )
 

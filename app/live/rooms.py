@@ -30,7 +30,7 @@ from app.live.schemas import (
 
 _ROOM = """id, store_id, host_id, title, kind, status, scope_path, touchpoint_id, touchpoint_path, starts_at, started_at,
            ended_at, pinned_product_id, version"""
-_PROMOTED = (Role.GUIDE, Role.MANAGER)
+_OF_ONE_STORE = (Role.GUIDE, Role.MANAGER)
 
 
 async def open_room(session: AsyncSession, actor: Actor, asked: RoomCreate) -> StaffRoomView:
@@ -41,7 +41,7 @@ async def open_room(session: AsyncSession, actor: Actor, asked: RoomCreate) -> S
     store = await stores.reachable_store(session, actor, asked.store)
     room_id = new_id()
     touchpoint = await attribution.open_room(
-        session, room_id=room_id, store_id=store.id, guide_id=actor.id if actor.role in _PROMOTED else None
+        session, room_id=room_id, store_id=store.id, guide_id=actor.id if actor.role in _OF_ONE_STORE else None
     )
     await db.execute(
         session,
@@ -126,23 +126,40 @@ async def within_reach(session: AsyncSession, actor: Actor, room_id: UUID, *, lo
 
 
 async def list_rooms(
-    session: AsyncSession, *, store_id: UUID | None, status: RoomStatus | None, scope_path: str, paging: Paging
+    session: AsyncSession,
+    *,
+    store_id: UUID | None,
+    status: RoomStatus | None,
+    paging: Paging,
+    within: Actor | None = None,
 ) -> Page[RoomCard]:
-    """Rooms below `scope_path` ("" is everywhere), newest first."""
+    """Rooms, newest first: all of them, or those within a staff member's reach."""
+    asked: list[tuple[str, object]] = []
+    if store_id is not None:
+        asked.append(("store_id =", store_id))
+    if status is not None:
+        asked.append(("status =", status.value))
+    if within is not None:
+        asked.append(_reach(within))
+    # Only what is asked for: a condition that may be void would hide the others' indexes.
+    conditions = "".join(f" AND {condition} ${place}" for place, (condition, _) in enumerate(asked, start=3))
     rows = await db.fetch(
         session,
-        f"""SELECT {_ROOM} FROM live_room
-            WHERE ($1::uuid IS NULL OR store_id = $1) AND ($2::text IS NULL OR status = $2)
-              AND starts_with(scope_path, $3) AND ($4::uuid IS NULL OR id < $4)
-            ORDER BY id DESC LIMIT $5""",  # noqa: S608  constants only
-        store_id,
-        status.value if status else None,
-        scope_path,
+        f"""SELECT {_ROOM} FROM live_room WHERE ($1::uuid IS NULL OR id < $1){conditions}
+            ORDER BY id DESC LIMIT $2""",  # noqa: S608  constants only
         paging.after_id("rom"),
         paging.limit + 1,
+        *(value for _, value in asked),
     )
     cards = await _cards(session, rows)
     return paging.page("rom", cards, [row["id"] for row in rows])
+
+
+def _reach(actor: Actor) -> tuple[str, str]:
+    """The condition on a room's path, and its value: whoever works in a store has nothing below it."""
+    if actor.role in _OF_ONE_STORE:
+        return "scope_path =", actor.scope_path
+    return "scope_path LIKE", f"{actor.scope_path}%"
 
 
 async def _cards(session: AsyncSession, rows: list[asyncpg.Record]) -> list[RoomCard]:

@@ -75,7 +75,7 @@ async def list_rooms(
     status: RoomStatus | None = None,
 ) -> Page[RoomCard]:
     """Newest first; narrow it to one store or one status (`?status=live`)."""
-    return await rooms.list_rooms(session, store_id=store, status=status, scope_path="", paging=paging)
+    return await rooms.list_rooms(session, store_id=store, status=status, paging=paging)
 
 
 @customer.get("/rooms/{id}", summary="Everything a room's screen needs to begin", responses=_READ)
@@ -154,7 +154,7 @@ async def list_rooms_in_scope(
     status: RoomStatus | None = None,
 ) -> Page[RoomCard]:
     """Newest first."""
-    return await rooms.list_rooms(session, store_id=store, status=status, scope_path=actor.scope_path, paging=paging)
+    return await rooms.list_rooms(session, store_id=store, status=status, paging=paging, within=actor)
 
 
 @admin.get("/rooms/{id}", summary="A live room as its staff sees it", responses=_STAFF)

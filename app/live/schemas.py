@@ -1,9 +1,7 @@
 """Bodies and views of live rooms."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
@@ -247,22 +245,3 @@ class RoomReport(View):
     tips_fen: int
     started_at: At | None
     ended_at: At | None
-
-
-class RoomRow(View):
-    """A room's row, as verbs hand it on. Not on the wire."""
-
-    id: UUID
-    store_id: UUID
-    host_id: UUID
-    title: str
-    kind: RoomKind
-    status: RoomStatus
-    scope_path: str
-    touchpoint_id: UUID
-    touchpoint_path: str
-    starts_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    pinned_product_id: UUID | None
-    version: int

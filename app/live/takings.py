@@ -24,8 +24,9 @@ async def counted_rooms(session: AsyncSession, *, limit: int) -> list[UUID]:
     """Rooms whose counts may still change."""
     rows = await db.fetch(
         session,
-        """SELECT id FROM live_room
-           WHERE status <> 'ended' OR ended_at > clock_timestamp() - interval '1 hour' ORDER BY id DESC LIMIT $1""",
+        """SELECT id FROM live_room WHERE status <> 'ended'
+           UNION ALL SELECT id FROM live_room WHERE ended_at > statement_timestamp() - interval '1 hour'
+           ORDER BY id DESC LIMIT $1""",
         limit,
     )
     return [row["id"] for row in rows]

@@ -42,6 +42,12 @@ def upgrade() -> None:
     op.create_index(
         "live_room_open_idx", "live_room", ["status", "id"], unique=False, postgresql_where=sa.text("status <> 'ended'")
     )
+    op.create_index(
+        "live_room_ended_idx", "live_room", ["ended_at"], unique=False, postgresql_where=sa.text("ended_at IS NOT NULL")
+    )
+    op.create_index(
+        "live_room_scope_idx", "live_room", [sa.literal_column("scope_path text_pattern_ops"), "id"], unique=False
+    )
     op.create_index("live_room_store_idx", "live_room", ["store_id", "id"], unique=False)
     op.create_table(
         "live_taking",

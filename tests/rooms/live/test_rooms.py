@@ -1,7 +1,8 @@
 """Rooms over HTTP: who may open and end them, what they show, what they remember."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import httpx
@@ -9,23 +10,27 @@ import pytest
 
 from app.core import db as sql
 from app.core import redis as redis_door
-from app.core.db import Database
+from app.core.auth import Actor, Kind, Role
+from app.core.db import AsyncSession, Database
+from app.core.http.pages import Paging
 from app.core.ids import new_id, parse, wire
 from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.live import flows, stream
+from app.live import flows, rooms, stream, takings
 from app.live.audit import audit
 from app.live.frames import ChatSaid, LikesCounted, encode
 from app.live.gateway import Gateway
 from app.live.gateway_pass import HEADER, sign
-from app.live.schemas import SHELF_LIMIT
+from app.live.schemas import SHELF_LIMIT, RoomStatus
 from app.mall.catalog import products
 from app.mall.catalog.schemas import NewSku, ProductCreate
 from tests.conftest import Drain
 from tests.rooms.live.conftest import SCOPE
 from tests.rooms.live.viewers import Viewer
 from tests.shop import Person, Shop
+
+T = TypeVar("T")
 
 
 async def told(redis: Redis, room: dict[str, Any]) -> list[dict[str, Any]]:
@@ -446,6 +451,60 @@ async def test_what_a_room_could_not_be_told_it_hears_once_when_it_is_replayed(
     assert (await manager.post(path)).json() == {"healed": 1}
     assert len(await told(redis, room)) == 2, "sent again, heard once"
     assert await audited(db) == []
+
+
+async def test_among_many_old_rooms_only_those_asked_for_are_read(
+    host: Person, shop: Shop, room: dict[str, Any], db: Database
+) -> None:
+    """What staff lists and what the minute's sweep looks for costs what it finds, however long the brand has been live."""
+    own: UUID = parse("rom", room["id"])
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            """INSERT INTO live_room (id, store_id, host_id, title, kind, status, scope_path, touchpoint_id,
+                                      touchpoint_path, started_at, ended_at, version)
+               SELECT made_id, made_id, made_id, 'old', 'rtmp', 'ended',
+                      '/hq/' || (CASE WHEN n % 100 = 0 THEN 'north' ELSE 'west' END) || '/s' || n % 400 || '/', made_id, '',
+                      clock_timestamp() - interval '3 days', clock_timestamp() - interval '2 days', 1
+               FROM (SELECT n, gen_random_uuid() AS made_id FROM generate_series(1, 5000) AS n) AS made""",
+        )
+        await sql.execute(session, "ANALYZE live_room")
+
+    async def reading(read: Callable[[AsyncSession], Awaitable[T]]) -> tuple[T, int]:
+        """The answer, and how many rooms the database looked at for it."""
+        looked = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'live_room'"
+        async with db.transaction() as session:
+            before = await sql.fetchval(session, looked)
+            answer = await read(session)
+            return answer, await sql.fetchval(session, looked) - before
+
+    def staff(role: Role, scope_path: str) -> Actor:
+        return Actor(kind=Kind.STAFF, id=new_id(), family=new_id(), role=role, scope_path=scope_path)
+
+    def listed(
+        within: Actor | None, status: RoomStatus | None = None
+    ) -> Callable[[AsyncSession], Awaitable[list[UUID]]]:
+        async def read(session: AsyncSession) -> list[UUID]:
+            page = await rooms.list_rooms(
+                session, store_id=None, status=status, paging=Paging(limit=20, after=None), within=within
+            )
+            return [card.id for card in page.items]
+
+        return read
+
+    assert await reading(lambda session: takings.counted_rooms(session, limit=1_000)) == ([own], 1)
+    assert await reading(listed(staff(Role.GUIDE, SCOPE))) == ([own], 1)
+    assert await reading(listed(staff(Role.REGION, "/hq/east/"))) == ([own], 1)
+    assert await reading(listed(None, RoomStatus.LIVE)) == ([own], 1)
+    found, looked_at = await reading(listed(staff(Role.REGION, "/hq/north/")))
+    assert len(found) == 20
+    assert looked_at <= 50
+    async with db.transaction() as session:
+        await sql.execute(
+            session, "UPDATE live_room SET status = 'ended', ended_at = clock_timestamp() WHERE id = $1", own
+        )
+    ended, _ = await reading(lambda session: takings.counted_rooms(session, limit=1_000))
+    assert ended == [own], "counts may still come for an hour"
 
 
 async def test_counts_are_kept_when_redis_forgets_them(
