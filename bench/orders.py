@@ -159,7 +159,7 @@ def _run_pgbench(settings: Settings, path: Path) -> float:
     command = [
         str(postgres_binary("pgbench")),
         *("-h", host, "-U", str(url.username), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2"),
-        *("-T", str(MEASURE_S), "-f", str(path), str(url.database)),
+        *("-D", "turn=0", "-T", str(MEASURE_S), "-f", str(path), str(url.database)),
     ]
     if url.port:
         command[1:1] = ["-p", str(url.port)]

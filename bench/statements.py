@@ -1,10 +1,12 @@
 """The SQL of one order as a pgbench script: recorded from the product itself, so it is the same SQL.
 
 Every statement that placing an order runs on the database is recorded with its arguments. Ids that the order makes
-become fresh random ones per pgbench transaction, the SKU becomes a random one of the stocked SKUs; all else is a literal.
+become fresh ones per pgbench transaction, ordered by time as the product's are; the SKU becomes a random one of the stocked
+SKUs; all else is a literal.
 """
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -48,7 +50,8 @@ def recorded() -> Iterator[list[Statement]]:
 
 
 def script(statements: Sequence[Statement], known: set[UUID], skus: Sequence[UUID], sku: UUID) -> str:
-    """The pgbench script. `known` are ids that exist in the database; every other id is made anew each time."""
+    """The pgbench script. `known` are ids that exist in the database; every other id is made anew each time, out of a
+    count of transactions that pgbench begins with `-D turn=0`."""
     fresh: dict[UUID, str] = {}
     lines = [r"\set pick random(0, " + str(len(skus) - 1) + ")"]
     body: list[str] = []
@@ -62,8 +65,14 @@ def script(statements: Sequence[Statement], known: set[UUID], skus: Sequence[UUI
             continue
         body.append(_rendered(sql, args, known, fresh, skus, sku) + ";")
     body.append("COMMIT;")
+    # UUIDv7 as the product makes them: random ids would scatter every insert over its index. pgbench has no clock, so
+    # the milliseconds are now and one more with each transaction of a client.
+    lines += [r"\set turn :turn + 1", rf"\set millisecond {time.time_ns() // 1_000_000} + :turn"]
     for name in fresh.values():
-        lines += [rf"\set {name}_a random(1, 9223372036854775807)", rf"\set {name}_b random(1, 9223372036854775807)"]
+        lines += [
+            rf"\set {name}_a (:millisecond << 16) | {7 << 12} | random(0, 4095)",
+            rf"\set {name}_b random({-(2**63) + 1}, {-(2**62) - 1})",
+        ]
     lines += [r"\set key_a random(1, 9223372036854775807)", r"\set key_b random(1, 9223372036854775807)"]
     return "\n".join(lines + body) + "\n"
 
