@@ -45,7 +45,7 @@ rooms for brands that sell through WeChat.
 
 * **Values.** Money is whole fen in `*_fen`, rates are basis points in `*_bps`, times are RFC 3339 in UTC. A time that
   you send names its offset and lies in this century. What is absent is `null`, never missing; unknown fields of a body are
-  refused; a name, a title or a remark is one line without control characters.
+  refused; a name or a title is one line, a remark may have more, and none holds control characters.
 * **Ids** say what they name: `cus_` a customer, `sto_` a store, `prd_` a product, `sku_` what is sold of it, `ord_` an order,
   `rom_` a live room. An id with another prefix is 422, an unknown one or one that is not yours 404.
 * **Errors** are `application/problem+json`: branch on `code`, show `detail`, which is Chinese when `Accept-Language` begins with

@@ -5,17 +5,17 @@ from app.core.http.idempotent import IdempotencyKey, reply_response
 from app.core.http.limits import limit, spend
 from app.core.http.pages import Page, PageQuery
 from app.core.http.problems import problems
-from app.core.http.schemas import Body, Moment, NoNul, Plain, View
+from app.core.http.schemas import Body, Moment, Plain, PlainLines, View
 
 __all__ = [
     "Body",
     "Db",
     "IdempotencyKey",
     "Moment",
-    "NoNul",
     "Page",
     "PageQuery",
     "Plain",
+    "PlainLines",
     "RuntimeDep",
     "Tx",
     "View",

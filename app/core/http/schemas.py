@@ -48,18 +48,21 @@ def _no_nul(value: str) -> str:
     return value
 
 
-NoNul = AfterValidator(_no_nul)
-"""For text that comes in beside the body."""
-
-
 def _plain(value: str) -> str:
     if not is_plain(value):
         raise PydanticCustomError("not_plain", "Text may not hold control characters or line breaks")
     return value
 
 
+def _plain_lines(value: str) -> str:
+    return "\n".join(_plain(line) for line in value.replace("\r\n", "\n").split("\n"))
+
+
 Plain = AfterValidator(_plain)
-"""For short text that people write and others read: a name, a title, a remark. One line without control characters."""
+"""For short text that people write and others read: a name, a title. One line without control characters."""
+
+PlainLines = AfterValidator(_plain_lines)
+"""For what people write into a larger field: a remark. Lines without control characters."""
 
 _INNER = ("schema", "items_schema", "keys_schema", "values_schema", "fields", "choices", "definitions")
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, headquarters, managers
 from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed, VersionConflict
-from app.core.http import NoNul, Page, PageQuery, Tx, problems
+from app.core.http import Page, PageQuery, Plain, Tx, problems
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId, StoreId
 from app.mall.catalog import products, stock
 from app.mall.catalog.schemas import (
@@ -45,7 +45,7 @@ async def list_cards(
     store: Annotated[StoreId, Query(description="Whose prices and stock are shown.")],
     category: CategoryId | None = None,
     q: Annotated[
-        str | None, NoNul, Query(min_length=1, max_length=40, description="Words that the title holds, all of them.")
+        str | None, Plain, Query(min_length=1, max_length=40, description="Words that the title holds, all of them.")
     ] = None,
     sort: ProductSort = ProductSort.NEWEST,
 ) -> Page[ProductCard]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.core.http import Body, Plain, View
+from app.core.http import Body, Plain, PlainLines, View
 from app.core.http.schemas import At
 from app.core.ids import DistributorId, OrderId, OrderLineId, ProductId, RefundId, RoomId, SkuId, StaffId, StoreId
 from app.payments import PaymentView
@@ -48,7 +48,7 @@ class OrderCreate(QuoteCreate):
     """A quote that is accepted: `expected_payable_fen` is what the buyer saw."""
 
     expected_payable_fen: Annotated[int, Field(ge=0, le=100_000_000_000)]
-    remark: Annotated[str, Field(max_length=200), Plain] | None = None
+    remark: Annotated[str, Field(max_length=200), PlainLines] | None = None
 
 
 class Discount(View):

@@ -22,7 +22,7 @@ from tests.rooms.live.conftest import Hall
 from tests.rooms.live.viewers import Viewer
 from tests.shop import Person, Shop
 
-FOREVER, PAST = "2999-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
+FOREVER, PAST = "2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 
 
 async def mute(host: Person, room: dict[str, Any], customer: Person, until: str) -> None:

@@ -16,8 +16,7 @@ from app.core.db import Database, execute, fetch, fetchval
 from app.core.events import Recorded
 from app.core.ids import new_id, parse
 from app.stores import performance
-from app.stores.audit import audit
-from tests.rooms.stores.chain import Chain, a_payment, build, refunds_of, tell
+from tests.rooms.stores.chain import Chain, a_payment, breaches, build, refunds_of, tell
 
 Drain = Callable[[], Awaitable[int]]
 RULES, PERFORMANCE = "/v1/admin/stores/split-rules", "/v1/admin/stores/performance"
@@ -32,11 +31,6 @@ async def parts_of(db: Database, line_id: object) -> dict[str, int]:
             line_id,
         )
     return {row["role"]: row["fen"] for row in rows}
-
-
-async def breaches(db: Database) -> list[str]:
-    async with db.transaction() as session:
-        return await audit(session)
 
 
 async def test_a_line_is_split_between_store_and_guide(db: Database, drain: Drain) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from app.core.db import Database
 from app.core.ids import parse
-from tests.audit import audit
-from tests.rooms.stores.chain import Chain, Person, a_payment, a_store, build, made, refunds_of, tell
+from tests.rooms.stores.chain import Chain, Person, a_payment, a_store, breaches, build, made, refunds_of, tell
 
 Drain = Callable[[], Awaitable[int]]
 PERFORMANCE = "/v1/admin/stores/performance"
@@ -49,7 +48,7 @@ async def test_a_region_holds_what_the_regions_inside_it_sold(
         items = (await ranking(api, who, "region"))["items"]
         assert [(item["name"], item["net_fen"], item["orders"]) for item in items] == [north, hangzhou]
     assert (await ranking(api, chain.people["region.south"], "region"))["items"] == []
-    assert await audit(db) == []
+    assert await breaches(db) == []
 
 
 @pytest.mark.parametrize("who", ["manager.north", "guide.north"])
@@ -78,4 +77,4 @@ async def test_a_ranking_goes_on_where_the_page_ended(
     params = {"by": "guide", "period": "day:2026-11-21", "after": chain.stores["s001"]["id"]}
     foreign = await api.get(PERFORMANCE, params=params, headers=chain.hq.headers)
     assert (foreign.status_code, foreign.json()["code"]) == (422, "cursor_invalid")
-    assert await audit(db) == []
+    assert await breaches(db) == []
