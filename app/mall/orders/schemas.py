@@ -204,7 +204,8 @@ class RefundLineView(View):
 
 
 class RefundView(View):
-    """agreed → paid when WeChat has sent the money (at once when it comes to 0 and only restocks); stuck when it could or would not and somebody has to act at WeChat."""
+    """agreed → paid when WeChat has sent the money (at once when it comes to 0 and only restocks); stuck when it could or
+    would not and somebody has to act at WeChat."""
 
     id: RefundId
     order: OrderId
