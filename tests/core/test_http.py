@@ -14,13 +14,10 @@ from app.core import redis as redis_door
 from app.core.auth import public
 from app.core.db import Database
 from app.core.errors import AppError, NotFound
-from app.core.http import Tx, limit, limits
-from app.core.http.limits import Limiter
+from app.core.http import Tx
 from app.core.ids import new_id, wire
-from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.main import create_app
 from tests.audit import audit, count
 from tests.conftest import Stage
 from tests.shop import Shop
@@ -313,129 +310,6 @@ async def test_a_cursor_of_another_list_and_a_limit_outside_the_bounds_are_refus
     for limit_ in (0, -1, 101, "many"):
         reply = await buyer.get("/v1/mall/orders", params={"limit": limit_})
         assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed"), limit_
-
-
-@pytest.fixture
-async def limited(settings: Settings, runtime: Runtime) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
-    """An app whose limits are on, with a route that takes three a minute."""
-    strict = Runtime(
-        settings.model_copy(update={"rate_limits": True}), runtime.db, runtime.redis, *runtime._doors.values()
-    )
-    app = create_app(strict.settings)
-    app.state.runtime = strict
-    app.state.limiter = Limiter(strict)
-
-    @app.get(f"/test/{new_id()}", dependencies=[public, limit(f"test {new_id()}", "3/minute")], name="limited")
-    async def act() -> str:
-        return "done"
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
-        yield client, app
-
-
-async def test_over_the_budget_one_is_told_when_to_come_back(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
-    client, app = limited
-    path = app.url_path_for("limited")
-    replies = [await client.get(path) for _ in range(5)]
-    assert [reply.status_code for reply in replies] == [200, 200, 200, 429, 429]
-    refused = replies[-1]
-    assert refused.json()["code"] == "rate_limited"
-    assert 0 < refused.json()["details"]["retry_after_ms"] <= 120_000
-    assert int(refused.headers["retry-after"]) >= 1
-
-
-async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
-    _, app = limited
-    path = app.url_path_for("limited")
-
-    async def ask(address: str) -> int:
-        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return (await client.get(path)).status_code
-
-    network = [await ask(f"2001:db8:0:1::{host}") for host in range(1, 6)]
-    assert network == [200, 200, 200, 429, 429]
-    assert [await ask("2001:db8:0:2::1"), await ask("192.0.2.1"), await ask("192.0.2.2")] == [200, 200, 200]
-
-
-async def test_one_logins_passwords_are_not_tried_from_everywhere(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
-    _, app = limited
-
-    async def log_in(login: str, address: str) -> int:
-        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            wrong = {"login": login, "password": "not the password"}
-            return (await client.post("/v1/admin/session", json=wrong)).status_code
-
-    replies = [await log_in("boss", f"192.0.2.{host}") for host in range(1, 34)]
-    assert replies == [401] * 30 + [429] * 3
-    assert await log_in("somebody", "192.0.2.40") == 401
-
-
-async def test_limits_hold_in_memory_while_redis_is_away(
-    limited: tuple[httpx.AsyncClient, FastAPI], settings: Settings, runtime: Runtime
-) -> None:
-    client, app = limited
-    path = app.url_path_for("limited")
-    gone = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
-    app.state.limiter = Limiter(Runtime(settings, runtime.db, gone))
-    try:
-        async with asyncio.timeout(20):
-            replies = [await client.get(path) for _ in range(4)]
-    finally:
-        await gone.aclose()
-    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
-    assert replies[-1].headers["retry-after"]
-
-
-@pytest.fixture
-async def silent(settings: Settings) -> AsyncIterator[tuple[Redis, list[str]]]:
-    """A Redis that takes connections and says nothing, and who has come so far."""
-    came: list[str] = []
-
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append("somebody")
-        while await reader.read(1024):
-            pass
-        writer.close()
-
-    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    mute = redis_door.connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"}))
-    yield mute, came
-    await mute.aclose()
-    server.close()
-
-
-async def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
-    limited: tuple[httpx.AsyncClient, FastAPI],
-    silent: tuple[Redis, list[str]],
-    settings: Settings,
-    runtime: Runtime,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    client, app = limited
-    mute, came = silent
-    path = app.url_path_for("limited")
-    app.state.limiter = Limiter(Runtime(settings, runtime.db, mute))
-    async with asyncio.timeout(2):
-        replies = [await client.get(path) for _ in range(4)]
-    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
-    assert len(came) == 1, "once silent, it is not asked again for a while"
-    monkeypatch.setattr(limits, "_AWAY_S", -1.0)
-    app.state.limiter = Limiter(Runtime(settings, runtime.db, mute))
-    for _ in range(2):
-        await client.get(path)
-    assert len(came) == 3, "after that while it is"
-
-
-async def test_a_silent_redis_does_not_hold_up_readiness(
-    api: httpx.AsyncClient, stage: Stage, silent: tuple[Redis, list[str]], settings: Settings, db: Database
-) -> None:
-    app_of(stage).state.runtime = Runtime(settings, db, silent[0])
-    async with asyncio.timeout(2):
-        ready = await api.get("/health/ready")
-    assert (ready.status_code, ready.json()["redis"]) == (200, False)
 
 
 async def test_health_tells_liveness_and_readiness(

@@ -1,6 +1,7 @@
 """A live room of a real store, the API on a socket for the gateway, and a gateway in this process."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from app.core.ids import new_id, parse, wire
 from app.core.redis import Redis
 from app.core.settings import Settings
 from app.live import stream
+from app.live.audit import audit
 from app.live.frames import ChatSaid, encode
 from app.live.gateway import Gateway, opened
 from app.live.tickets import Pass, issue
@@ -151,3 +153,15 @@ def eventually() -> Eventually:
                 await asyncio.sleep(0.01)
 
     return wait
+
+
+async def told(redis: Redis, room: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every event of the room's stream."""
+    entries = await stream.after(redis, parse("rom", room["id"]), 0, limit=1_000)
+    return [json.loads(entry.event) for entry in entries]
+
+
+async def audited(db: Database) -> list[str]:
+    """What the auditor of live rooms finds."""
+    async with db.transaction() as session:
+        return await audit(session)

@@ -17,9 +17,9 @@ from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.live import jobs, tips
 from app.live.rules import tip_parts
-from app.rooms import AUDITS
+from tests.audit import audit
 from tests.conftest import Drain, Stage
-from tests.rooms.live.test_rooms import told
+from tests.rooms.live.conftest import told
 from tests.shop import Person, Shop
 
 
@@ -54,14 +54,6 @@ async def expire(db: Database, tip: dict[str, Any]) -> None:
         )
 
 
-async def audited(db: Database) -> list[str]:
-    breaches = []
-    for check in AUDITS.values():
-        async with db.transaction() as session:
-            breaches += await check(session)
-    return breaches
-
-
 async def entries(db: Database, tip: dict[str, Any]) -> dict[tuple[str, UUID | None], int]:
     async with db.transaction() as session:
         rows = await sql.fetch(
@@ -94,7 +86,7 @@ async def test_ten_notifications_pay_a_tip_once_and_its_parts_sum(
     }
     report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
     assert (report["tips"], report["tips_fen"]) == (1, 1_001)
-    assert await audited(db) == []
+    assert await audit(db) == []
 
 
 async def test_a_forged_notification_is_refused_and_writes_nothing(
@@ -147,7 +139,7 @@ async def test_i_paid_asks_wechat_and_settles(shop: Shop, room: dict[str, Any], 
     for _ in range(2):
         confirmed = (await fan.post(path)).json()
         assert (confirmed["status"], confirmed["payment"]) == ("paid", None)
-    assert await audited(db) == []
+    assert await audit(db) == []
 
 
 async def test_an_unpaid_tip_is_closed_and_late_money_goes_back_by_itself(
@@ -184,7 +176,7 @@ async def test_an_unpaid_tip_is_closed_and_late_money_goes_back_by_itself(
         )
     assert [(row["status"], row["amount_fen"]) for row in refunds] == [("succeeded", 2_000)]
     assert due == 0
-    assert await audited(db) == []
+    assert await audit(db) == []
 
 
 async def test_the_sweep_closes_at_wechat_first_and_settles_what_was_paid(
@@ -200,7 +192,7 @@ async def test_the_sweep_closes_at_wechat_first_and_settles_what_was_paid(
     refused = await stage.simulator.post(f"/simulator/charges/{unpaid['payment']['charge']}/pay")
     assert refused.status_code == 409, "WeChat takes no money for a closed tip"
     await jobs.close_expired(runtime)
-    assert await audited(db) == []
+    assert await audit(db) == []
 
 
 async def test_a_tip_whose_payment_does_not_fit_is_closed_in_time(
@@ -211,7 +203,7 @@ async def test_a_tip_whose_payment_does_not_fit_is_closed_in_time(
     await expire(db, tip)
     await jobs.close_expired(runtime)
     assert await status_of(db, tip) == "closed"
-    assert await audited(db) == []
+    assert await audit(db) == []
 
 
 async def test_tips_are_for_live_rooms_and_bounded(shop: Shop, room: dict[str, Any], host: Person) -> None:
@@ -237,10 +229,10 @@ async def test_the_audit_finds_a_tip_that_was_tampered_with(
     tip = await give(await shop.customer(), room, 900)
     await pay(stage, tip)
     await drain()
-    assert await audited(db) == []
+    assert await audit(db) == []
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE live_tip SET amount_fen = 901")
-    assert len([breach for breach in await audited(db) if "tip" in breach]) == 2
+    assert len([breach for breach in await audit(db) if "tip" in breach]) == 2
 
 
 @given(
