@@ -5,20 +5,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextvars import Context
-from typing import Any
 from uuid import UUID
 
 import pytest
-from redis.exceptions import RedisError
 
 from app.core import db as sql
-from app.core import redis as redis_door
 from app.core.db import AsyncSession, Database
 from app.core.errors import NotFound
 from app.core.events import (
-    Fact,
     Recorded,
-    Relay,
     Transactional,
     list_parked,
     publish,
@@ -27,89 +22,22 @@ from app.core.events import (
     run_once,
     sequence_once,
 )
-from app.core.events.consumers import register
-from app.core.ids import new_id
 from app.core.runtime import Runtime
-from app.core.settings import Settings
 from tests.audit import count
-
-
-class Counted(Fact, frozen=True, kw_only=True, tag="test.counted"):
-    subject: UUID
-    number: int
-
-    @property
-    def stream(self) -> UUID:
-        return self.subject
-
-
-class Passed(Fact, frozen=True, kw_only=True, tag="test.passed"):
-    subject: UUID
-
-    @property
-    def stream(self) -> UUID:
-        return self.subject
-
-
-class Crashed(Exception):
-    """Stands for whatever goes wrong in a consumer."""
-
-
-@pytest.fixture(autouse=True)
-async def effects(db: Database) -> None:
-    async with db.transaction() as session:
-        await sql.execute(session, "CREATE TABLE subject (id uuid PRIMARY KEY, number int NOT NULL DEFAULT 0)")
-        await sql.execute(
-            session,
-            """CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, reader text, seq bigint, subject uuid,
-                                    number int, UNIQUE (reader, seq))""",
-        )
-
-
-async def new_subjects(db: Database, amount: int) -> list[UUID]:
-    ids = [new_id() for _ in range(amount)]
-    async with db.transaction() as session:
-        await sql.execute(session, "INSERT INTO subject (id) SELECT * FROM unnest($1::uuid[])", ids)
-    return ids
-
-
-async def happen(db: Database, subject: UUID, *, fail: bool = False) -> None:
-    """The subject's next fact, published while its row is held."""
-    async with db.transaction() as session:
-        number = await sql.fetchval(
-            session, "UPDATE subject SET number = number + 1 WHERE id = $1 RETURNING number", subject
-        )
-        await publish(session, Counted(subject=subject, number=number))
-        if fail:
-            raise Crashed
-
-
-async def sequence(db: Database) -> int:
-    async with db.transaction() as session:
-        return await sequence_once(session)
-
-
-async def write_effects(session: AsyncSession, reader: str, batch: Sequence[Recorded[Counted]]) -> None:
-    await sql.executemany(
-        session,
-        "INSERT INTO effect (reader, seq, subject, number) VALUES ($1, $2, $3, $4)",
-        [(reader, one.seq, one.fact.subject, one.fact.number) for one in batch],
-    )
-
-
-async def effects_of(db: Database, reader: str) -> list[tuple[UUID, int]]:
-    async with db.transaction() as session:
-        rows = await sql.fetch(session, "SELECT subject, number FROM effect WHERE reader = $1 ORDER BY id", reader)
-    return [(row["subject"], row["number"]) for row in rows]
-
-
-async def listen(db: Database, *consumers: Any) -> None:
-    async with db.transaction() as session:
-        await register(session, consumers)
-
-
-async def cursor(db: Database, name: str) -> int:
-    return await count(db, "SELECT seq FROM event_cursor WHERE consumer = $1", name)
+from tests.core.counted import (
+    Counted,
+    Crashed,
+    Passed,
+    cursor,
+    effects,  # noqa: F401  a fixture that every test here needs
+    effects_of,
+    happen,
+    happen_as,
+    listen,
+    new_subjects,
+    sequence,
+    write_effects,
+)
 
 
 async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorder_nothing(
@@ -268,11 +196,6 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     assert (await effects_of(db, "reader"))[-1] == (bad, 5), "the stream flows again"
 
 
-async def happen_as(db: Database, subject: UUID, number: int) -> None:
-    async with db.transaction() as session:
-        await publish(session, Counted(subject=subject, number=number))
-
-
 async def test_a_replay_that_fails_half_way_heals_what_came_before(db: Database, runtime: Runtime) -> None:
     (subject,) = await new_subjects(db, 1)
     broken = {1, 3}
@@ -384,146 +307,6 @@ async def test_a_new_consumer_of_a_rare_fact_goes_through_a_long_log_in_steps(db
     assert sum(steps) == 30_001
     assert max(steps) <= 10_000, "what one statement must get through does not grow with the log"
     assert await effects_of(db, "late") == [(subject, 1)]
-
-
-async def test_a_relay_sends_at_least_once_and_never_inside_a_transaction(db: Database, runtime: Runtime) -> None:
-    (subject,) = await new_subjects(db, 1)
-    sent: list[int] = []
-    crash = iter([True, False, False])
-
-    async def send(runtime: Runtime, batch: Sequence[Recorded[Counted]]) -> None:
-        await runtime.redis.ping()
-        sent.extend(one.seq for one in batch)
-        if next(crash):
-            raise ConnectionError("nobody knows whether it arrived")
-
-    relay = Relay("relay", (Counted,), send)
-    await listen(db, relay)
-    await happen(db, subject)
-    await happen(db, subject)
-    await sequence(db)
-    with pytest.raises(ConnectionError):
-        await run_once(runtime, relay)
-    assert await cursor(db, "relay") == 0
-    assert await run_once(runtime, relay) == 2
-    assert await run_once(runtime, relay) == 0
-    assert sent == [1, 2, 1, 2], "again under the same numbers"
-
-
-async def test_of_two_relays_at_once_one_moves_the_cursor(db: Database, runtime: Runtime) -> None:
-    (subject,) = await new_subjects(db, 1)
-    both = asyncio.Barrier(2)
-
-    async def send(runtime: Runtime, batch: Sequence[Recorded[Counted]]) -> None:
-        await both.wait()
-
-    relay = Relay("relay", (Counted,), send)
-    await listen(db, relay)
-    await happen(db, subject)
-    await sequence(db)
-    assert sorted(await asyncio.gather(run_once(runtime, relay), run_once(runtime, relay))) == [0, 1]
-    assert await cursor(db, "relay") == 1
-
-
-class Told:
-    """A relay to a list in Redis that cannot send some numbers."""
-
-    def __init__(self, *broken: int) -> None:
-        self.broken = set(broken)
-        self.relay = Relay("relay", (Counted,), self._send)
-        self.sending: asyncio.Event | None = None
-        self.go_on = asyncio.Event()
-
-    async def _send(self, runtime: Runtime, batch: Sequence[Recorded[Counted]]) -> None:
-        if self.sending is not None and not batch[0].replayed:
-            self.sending.set()
-            await self.go_on.wait()
-        for one in batch:
-            if one.fact.number in self.broken:
-                raise Crashed(f"cannot send {one.fact.number}")
-            await runtime.redis.hset("told", str(one.seq), f"{one.fact.number}{' late' if one.replayed else ''}")
-
-    async def heard(self, runtime: Runtime) -> dict[int, str]:
-        return {int(seq): told.decode() for seq, told in (await runtime.redis.hgetall("told")).items()}
-
-
-async def test_what_a_relay_cannot_send_is_parked_and_only_its_stream_waits(db: Database, runtime: Runtime) -> None:
-    bad, old, good = await new_subjects(db, 3)
-    told = Told(2)
-    await listen(db, told.relay)
-    async with db.transaction() as session:
-        await sql.execute(
-            session,
-            "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
-            old,
-        )
-    for subject, number in ((bad, 1), (bad, 2), (good, 11), (bad, 3), (good, 12)):
-        await happen_as(db, subject, number)
-    await sequence(db)
-    assert await run_once(runtime, told.relay) == 6
-    assert await told.heard(runtime) == {2: "1", 4: "11", 6: "12"}
-    await happen_as(db, bad, 4)
-    await happen_as(db, good, 13)
-    await sequence(db)
-    assert await run_once(runtime, told.relay) == 2
-    async with db.transaction() as session:
-        parked = await list_parked(session, after=None, limit=10)
-    assert [(one.seq, bool(one.error)) for one in parked] == [(1, True), (3, True), (5, False), (7, False)]
-
-    assert await replay(runtime, [told.relay], parked[1].id) == 0, "not mended yet"
-    told.broken.clear()
-    assert await replay(runtime, [told.relay], parked[2].id) == 3
-    late = {3: "2 late", 5: "3 late", 7: "4 late"}
-    assert await told.heard(runtime) == {2: "1", 4: "11", 6: "12", 8: "13"} | late
-    with pytest.raises(NotFound):
-        await replay(runtime, [told.relay], parked[1].id)
-    await happen_as(db, bad, 5)
-    await sequence(db)
-    await run_once(runtime, told.relay)
-    assert (await told.heard(runtime))[9] == "5", "the stream flows again"
-
-
-async def test_a_relay_waits_for_its_receiver_and_parks_nothing_meanwhile(
-    db: Database, runtime: Runtime, settings: Settings
-) -> None:
-    (subject,) = await new_subjects(db, 1)
-    told = Told()
-    await listen(db, told.relay)
-    await happen(db, subject)
-    await sequence(db)
-    nobody = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
-    with pytest.raises(RedisError):
-        await run_once(Runtime(settings, db, nobody), told.relay)
-    await nobody.aclose()
-    assert await cursor(db, "relay") == 0
-    assert await count(db, "SELECT count(*) FROM event_parked") == 0
-    assert await run_once(runtime, told.relay) == 1
-    assert await told.heard(runtime) == {1: "1"}
-
-
-async def test_a_relay_that_holds_a_stream_back_learns_of_its_replay(db: Database, runtime: Runtime) -> None:
-    bad, good = await new_subjects(db, 2)
-    told = Told(1)
-    await listen(db, told.relay)
-    await happen_as(db, bad, 1)
-    await sequence(db)
-    await run_once(runtime, told.relay)
-    async with db.transaction() as session:
-        (parked,) = await list_parked(session, after=None, limit=10)
-
-    told.broken.clear()
-    told.sending = asyncio.Event()
-    await happen_as(db, bad, 2)
-    await happen_as(db, good, 11)
-    await sequence(db)
-    relaying = asyncio.create_task(run_once(runtime, told.relay))
-    await told.sending.wait()
-    assert await replay(runtime, [told.relay], parked.id) == 1
-    told.go_on.set()
-    assert await relaying == 0, "what it held back may go now, so it reads again"
-    assert await run_once(runtime, told.relay) == 2
-    assert await told.heard(runtime) == {1: "1 late", 2: "2", 3: "11"}
-    assert await count(db, "SELECT count(*) FROM event_parked WHERE resolved_at IS NULL") == 0
 
 
 async def test_a_fact_of_a_rolled_back_transaction_was_never_told(db: Database) -> None:
