@@ -122,8 +122,6 @@ class Postgres:
 
     def _create(self, cluster: Path, account: Account, children: Children) -> None:
         # Under another name until it is whole: a start that was killed half-way leaves nothing that looks like ours.
-        for unfinished in cluster.parent.glob("postgres.new-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
         unfinished = private_folder(cluster.with_name(f"postgres.new-{secrets.token_hex(4)}"), account)
         initdb_program = str(reachable_binary("initdb", account))
         command = [initdb_program, "-D", str(unfinished), "-U", NAME, "--auth=trust"]
@@ -133,6 +131,9 @@ class Postgres:
         initdb = children.start(command, account, self.log, signal.SIGKILL)
         wait_until(lambda: initdb.poll() == 0, initdb, self.log)
         unfinished.rename(cluster)
+        # Of a start that was killed a moment ago some process may have gone on writing for a while: not any more by now.
+        for abandoned in cluster.parent.glob("postgres.new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _disown(cluster: Path) -> None:
