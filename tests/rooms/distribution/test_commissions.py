@@ -262,7 +262,7 @@ async def test_a_link_counts_what_it_sold_even_where_that_earned_nothing(
     async with db.transaction() as session:
         await execute(session, "ALTER TABLE distribution_link_sale DISABLE TRIGGER USER")
         await execute(session, "DELETE FROM distribution_link_sale WHERE goods_paid_fen = 4")
-        await execute(session, "UPDATE distribution_link_sale SET goods_paid_fen = 9_999")
+        await execute(session, "UPDATE distribution_link_sale SET goods_paid_fen = 9999")
     assert len(await breaches(db)) == 2
 
 
