@@ -88,6 +88,13 @@ async def ensure_seeded(settings: Settings) -> dict[str, str]:
     return await brand.seed(settings)
 
 
+async def _require_schema(database: Database) -> None:
+    revision = await schema.current(database)
+    if not schema.serves(revision):
+        typer.echo(f"the database's schema is at {revision}, not at {schema.head()}: run siyu migrate", err=True)
+        raise typer.Exit(2)
+
+
 def create_staff(
     login: Annotated[str, typer.Option(prompt=True, help="What to log in with: 2 to 64 of a-z 0-9 . _ @ -")],
     password: Annotated[
@@ -103,6 +110,7 @@ def create_staff(
         raise typer.BadParameter(faults) from None
 
     async def act(_: Settings, database: Database) -> None:
+        await _require_schema(database)
         await stores.create_headquarters(database, body)
 
     _with_database(act)
@@ -113,6 +121,7 @@ def audit(json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
     """Check that everything balances; exits 1 when something does not."""
 
     async def act(_: Settings, database: Database) -> dict[str, list[str]]:
+        await _require_schema(database)
         return await run_audit(database)
 
     breaches = _with_database(act)

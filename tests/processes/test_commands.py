@@ -108,6 +108,13 @@ async def test_dev_runs_everything_and_leaves_nothing_running(system: Settings, 
     assert (await run(system, "audit"))[0] == 0
 
 
+@pytest.mark.parametrize("words", [["audit"], ["staff", "create", "--login", "boss", "--password", "long-enough-1"]])
+async def test_a_database_without_tables_is_said_in_a_line(system: Settings, words: list[str]) -> None:
+    code, printed = await run(system, *words)
+    assert (code, "siyu migrate" in printed) == (2, True), printed
+    assert "Traceback" not in printed
+
+
 async def test_migrations_and_the_first_login(system: Settings) -> None:
     code, printed = await run(system, "migrate", "--check")
     assert (code, "schema at" in printed) == (0, True), printed
