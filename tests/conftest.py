@@ -22,6 +22,7 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import make_url
 
@@ -38,6 +39,7 @@ from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.main import create_app
 from app.rooms import CONSUMERS, CRONS, JOBS
+from app.stores import passwords
 from app.wechat import MiniProgram, WechatPay
 from app.wechat.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
 
@@ -49,6 +51,9 @@ structlog.configure(
     logger_factory=structlog.PrintLoggerFactory(sys.stderr),
 )
 
+
+# The real argon2id at its lowest cost: most tests make several people who log in.
+passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 _LONGEST_TEST_S = 150
 

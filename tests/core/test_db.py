@@ -14,6 +14,7 @@ from app.core.db import AsyncSession, Database, TransactionFailed, asyncpg_url
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.mall.catalog.models import Category
+from tests.audit import becomes
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +172,8 @@ async def test_a_cancelled_block_commits_nothing_and_gives_its_connection_back(d
 
     task = asyncio.create_task(hang())
     await inside.wait()
+    # PostgreSQL passes over a cancellation that comes before its statement.
+    await becomes(db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'", 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
