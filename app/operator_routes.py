@@ -8,7 +8,7 @@ from app.core import events, held_jobs
 from app.core.auth import Actor, headquarters
 from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
 from app.core.events import ParkedView
-from app.core.held_jobs import HeldJob
+from app.core.held_jobs import HeldJob, JobOnItsWay
 from app.core.http import Page, PageQuery, RuntimeDep, Tx, View, problems
 from app.core.ids import ParkedId
 from app.rooms import CONSUMERS
@@ -55,7 +55,7 @@ async def list_held(actor: Headquarters, session: Tx) -> Page[HeldJob]:
     "/jobs/held/{id}/retry",
     status_code=204,
     summary="Run a held job again",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+    responses=problems(Unauthenticated, Forbidden, NotFound, JobOnItsWay, ValidationFailed),
 )
 async def retry(id: Annotated[int, Path(ge=1, le=2**63 - 1)], actor: Headquarters, session: Tx) -> None:
     """It is queued at once, with all its attempts before it."""

@@ -2,13 +2,21 @@
 
 from typing import Any
 
+import asyncpg
 import msgspec
 from pydantic import Field
 
 from app.core import db
 from app.core.db import AsyncSession
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.http.schemas import At, View
+
+
+class JobOnItsWay(Conflict):
+    """The same work was asked for again since and waits or runs; the held job stays as it is."""
+
+    en = "The same job is already waiting or running."
+    zh = "相同的任务已在等待或执行。"
 
 
 class HeldJob(View):
@@ -53,12 +61,15 @@ def _error(traceback: dict[str, Any] | None) -> str | None:
 
 
 async def retry(session: AsyncSession, job_id: int) -> None:
-    """Put a held job back into the queue, with all its attempts. Raises NotFound when it is not held."""
-    queued = await db.execute(
-        session,
-        """UPDATE pgqueuer SET status = 'queued', execute_after = clock_timestamp(), updated = clock_timestamp(),
-                  attempts = 0, queue_manager_id = NULL WHERE id = $1 AND status = 'failed'""",
-        job_id,
-    )
+    """Put a held job back into the queue, with all its attempts. Raises NotFound when it is not held, JobOnItsWay."""
+    try:
+        queued = await db.execute(
+            session,
+            """UPDATE pgqueuer SET status = 'queued', execute_after = clock_timestamp(), updated = clock_timestamp(),
+                      attempts = 0, queue_manager_id = NULL WHERE id = $1 AND status = 'failed'""",
+            job_id,
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise JobOnItsWay from error
     if not queued:
         raise NotFound

@@ -37,6 +37,12 @@ async def test_headquarters_sees_a_held_job_and_runs_it_again(shop: Shop, db: Da
     assert "the certificate ran out" in held["error"]
     again = f"{HELD}/{held['id']}/retry"
     assert (await (await shop.staff("manager")).post(again)).status_code == 403
+    async with db.transaction() as session:  # somebody asks for the same again
+        await jobs.defer(session, "test.work", key="a", refund="rfd_1")
+    refused = await hq.post(again)
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_on_its_way")
+    async with db.transaction() as session:
+        await sql.execute(session, "DELETE FROM pgqueuer WHERE status = 'queued'")
     mended = True
     assert (await hq.post(again)).status_code == 204
     await drain()
