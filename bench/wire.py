@@ -13,19 +13,23 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def post(self, path: str, token: str, body: dict[str, Any], key: str) -> tuple[int, bytes]:
+    async def send(
+        self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
+    ) -> tuple[int, bytes]:
         """Status and body of one request."""
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection(*self._address)
-        payload = json.dumps(body).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + payload)
+        payload = b"" if body is None else json.dumps(body).encode()
+        fields = {"Host": "bench", **headers}
+        if body is not None:
+            fields |= {"Content-Type": "application/json", "Content-Length": str(len(payload))}
+        head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self._writer.write(head.encode() + b"\r\n" + payload)
         reply = await self._reader.readuntil(b"\r\n\r\n")
         status = int(reply[9:12])
         lowered = reply.lower()
+        if b"content-length:" not in lowered:
+            return status, b""
         start = lowered.index(b"content-length:") + 15
         length = int(lowered[start : lowered.index(b"\r\n", start)])
         return status, await self._reader.readexactly(length)

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 
-from app.core import db as sql
+from app import modules
 from app.core.db import Database
-from app.rooms import AUDITS
+from tests import sql
 
 
 async def audit(db: Database) -> list[str]:
-    """Every breach of every room's invariants."""
+    """Every breach of every module's invariants."""
     breaches = []
-    for check in AUDITS.values():
-        async with db.transaction() as session:
-            breaches += await check(session)
+    for checks in modules.audits().values():
+        for check in checks:
+            async with db.transaction() as session:
+                breaches += await check(session)
     return breaches
 
 
@@ -32,11 +33,11 @@ async def count(db: Database, query: str, *args: object) -> int:
         return int(await sql.fetchval(session, query, *args))
 
 
-async def facts(db: Database, kind: str) -> int:
-    """How many facts of a type were published, numbered or not."""
+async def events(db: Database, kind: str) -> int:
+    """How many events of a type were published, numbered or not."""
     return await count(
         db,
-        """SELECT (SELECT count(*) FROM event WHERE type = $1) + (SELECT count(*) FROM event_inbox WHERE type = $1)""",
+        """SELECT (SELECT count(*) FROM event WHERE type = $1) + (SELECT count(*) FROM event_outbox WHERE type = $1)""",
         kind,
     )
 

@@ -11,9 +11,9 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,22 +26,23 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import make_url
 
-from app import schema
-from app.core import redis as redis_door
+from app import modules
+from app.core import redis as core_redis
 from app.core.db import Database, asyncpg_url
 from app.core.embedded import engines
-from app.core.events import run_once, sequence_once
-from app.core.events.consumers import register
+from app.core.events import register, run_once, sequence_once
 from app.core.http.limits import Limiter
 from app.core.jobs import JobRunner
 from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.main import create_app
-from app.rooms import CONSUMERS, CRONS, JOBS
+from app.migrations import schema
+from app.payments import Collectors
+from app.processes.api import create_app
+from app.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
 from app.stores import passwords
-from app.wechat import MiniProgram, WechatPay
-from app.wechat.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
+from app.wechat import MiniProgram, Reply, WechatPay
+from tests.in_process import Application
 
 Drain = Callable[[], Awaitable[int]]
 
@@ -128,7 +129,7 @@ async def template(engine_settings: Settings) -> AsyncIterator[str]:
     database = Database(_named(engine_settings, name), connections=1)
     await schema.upgrade(database)
     async with database.transaction() as session:
-        await register(session, CONSUMERS)
+        await register(session, modules.consumers())
     await database.close()
     yield name
     async with _maintenance(engine_settings.database_url) as admin:
@@ -156,7 +157,7 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    cache = redis_door.connect(settings)
+    cache = core_redis.connect(settings)
     await cache.flushdb()
     yield cache
     await cache.aclose()
@@ -167,13 +168,18 @@ class Stage:
 
     def __init__(self, keys: SimulatorKeys) -> None:
         self._keys = keys
-        self._notify = httpx.AsyncClient(transport=_Late(self))
-        self.simulator_app = create_simulator(keys, notify=self._notify)
+        self.simulator_app = create_simulator(keys, post=self._to_api)
         self.simulator = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.simulator_app), base_url="http://simulator"
         )
+        self.wechat = Application(self.simulator_app)
         self.api: httpx.AsyncClient | None = None
         self.api_transport: httpx.ASGITransport | None = None
+
+    async def _to_api(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """WeChat's way to our callback address, known only once the app is up."""
+        assert self.api_transport is not None, "a notification came while no app was up"
+        return await Application(self.api_transport.app, raising=False).post(url, body, headers)
 
     async def deliver(self) -> None:
         """Return once every notification that is due has been delivered, and what it caused."""
@@ -182,18 +188,6 @@ class Stage:
     async def close(self) -> None:
         await self.simulator_app.state.simulator.close()
         await self.simulator.aclose()
-        await self._notify.aclose()
-
-
-class _Late(httpx.AsyncBaseTransport):
-    """WeChat's way to our callback address, known only once the app is up."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert self._stage.api_transport is not None, "a notification came while no app was up"
-        return await self._stage.api_transport.handle_async_request(request)
 
 
 @pytest.fixture
@@ -209,42 +203,35 @@ async def simulator(stage: Stage) -> httpx.AsyncClient:
     return stage.simulator
 
 
-class _Switched(httpx.AsyncBaseTransport):
-    """The way to the simulator of the test that runs now."""
+@dataclass
+class _Clients:
+    """The clients to WeChat, opened once: reading their keys takes longer than most tests."""
 
-    to: httpx.ASGITransport | None = None
+    pay: WechatPay = field(init=False)
+    mini_program: MiniProgram = field(init=False)
+    wechat: Application | None = None
+    """The simulator of the test that runs now."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert self.to is not None, "no stage is set"
-        return await self.to.handle_async_request(request)
-
-
-@dataclass(frozen=True)
-class _Doors:
-    """The doors to WeChat, opened once: reading their keys takes longer than most tests."""
-
-    transport: _Switched
-    pay: WechatPay
-    mini_program: MiniProgram
+    async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        assert self.wechat is not None, "no stage is set"
+        return await self.wechat.send(method, url, headers, content)
 
 
 @pytest.fixture(scope="session")
-async def wechat_doors(engine_settings: Settings) -> AsyncIterator[_Doors]:
-    transport = _Switched()
-    doors = _Doors(
-        transport,
-        WechatPay.open(engine_settings, transport=transport),
-        MiniProgram.open(engine_settings, transport=transport),
-    )
-    yield doors
-    await doors.mini_program.close_client()
-    await doors.pay.close_client()
+async def wechat_clients(engine_settings: Settings) -> AsyncIterator[_Clients]:
+    clients = _Clients()
+    clients.pay = WechatPay.open(engine_settings, send=clients.send)
+    clients.mini_program = MiniProgram.open(engine_settings, send=clients.send)
+    yield clients
+    await clients.mini_program.close_client()
+    await clients.pay.close_client()
 
 
 @pytest.fixture
-async def runtime(settings: Settings, db: Database, redis: Redis, stage: Stage, wechat_doors: _Doors) -> Runtime:
-    wechat_doors.transport.to = httpx.ASGITransport(app=stage.simulator_app)
-    return Runtime(settings, db, redis, wechat_doors.pay, wechat_doors.mini_program)
+async def runtime(settings: Settings, db: Database, redis: Redis, stage: Stage, wechat_clients: _Clients) -> Runtime:
+    wechat_clients.wechat = stage.wechat
+    collectors = Collectors(modules.collectors())
+    return Runtime(settings, db, redis, wechat_clients.pay, wechat_clients.mini_program, collectors)
 
 
 @pytest.fixture(scope="session")
@@ -274,7 +261,7 @@ async def drain(runtime: Runtime) -> Drain:
             async with runtime.db.transaction() as session:
                 moved = await sequence_once(session)
             numbered += moved
-            consumed = sum([await run_once(runtime, consumer) for consumer in CONSUMERS])
+            consumed = sum([await run_once(runtime, consumer) for consumer in modules.consumers()])
             if moved == 0 and consumed == 0:
                 return numbered
 
@@ -286,7 +273,7 @@ async def run_jobs(runtime: Runtime) -> Callable[[], Awaitable[None]]:
     """Run every job that is due, then return."""
 
     async def run() -> None:
-        await asyncio.wait_for(JobRunner(runtime, JOBS, CRONS).drain(), 60)
+        await asyncio.wait_for(JobRunner(runtime, modules.jobs(), modules.timers()).drain(), 60)
 
     return run
 

@@ -5,8 +5,8 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from app.core import db as sql
-from app.core.db import AsyncSession
+from app.core.db import Session
+from tests import sql
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ def beside(act: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return asyncio.create_task(act, context=Context())
 
 
-async def waits(session: AsyncSession, rival: asyncio.Task[Any]) -> bool:
+async def waits(session: Session, rival: asyncio.Task[Any]) -> bool:
     """Return True once the rival waits for what this transaction has locked, False if it ended without waiting."""
     while not rival.done():
         if await sql.fetchval(

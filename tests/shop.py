@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app import mall
 from app.core.auth import Kind, Role, open_family
 from app.core.db import Database
 from app.core.ids import new_id, wire
 from app.core.settings import Settings
+from app.mall import catalog
 from app.mall.catalog import products, stock
 from app.mall.catalog.schemas import NewSku, ProductCreate, StockUpdate
 from tests.conftest import Stage
@@ -111,7 +111,7 @@ async def open_shop(
     store_id = new_id()
     headquarters = Actor(kind=Kind.STAFF, id=new_id(), family=new_id(), role=Role.HQ, scope_path="/hq/")
     async with db.transaction() as session:
-        await mall.open_place(session, place_id=store_id, name="人民广场店", scope_path="/hq/east/s001/")
+        await catalog.open_place(session, place_id=store_id, name="人民广场店", scope_path="/hq/east/s001/")
         product = await products.create_product(
             session, ProductCreate(title="明前龙井", skus=[NewSku(title="250g", list_fen=price_fen)])
         )

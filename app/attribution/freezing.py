@@ -2,88 +2,140 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from uuid import UUID
 
-import asyncpg
+import msgspec
 
+from app.attribution.models import FrozenLine
 from app.attribution.rules import Candidates, Party, RoomVisit, decide
 from app.attribution.schemas import LineCredit, LineExplanation, LineToCredit, Reason
-from app.core import db
-from app.core.db import AsyncSession
-from app.core.settings import Settings
+from app.attribution.windows import DEFAULT_WINDOWS
+from app.core.db import BulkInsert, Session, Statement
 
-# Only promoters who are valid now can win, and never one who is the buyer himself. The time of the statement, unlike the
-# clock's, can bound an index: years of touches are not read to find the last days'.
-_CANDIDATES = """
-SELECT
-    s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
-    s.upline_id AS share_upline, s.upline_person AS share_upline_person,
-    b.promoter_id AS bond_id, b.person_id AS bond_person,
-    b.upline_id AS bond_upline, b.upline_person AS bond_upline_person,
-    gb.promoter_id AS guide_bond_id, gb.person_id AS guide_bond_person, gb.store_id AS guide_bond_store,
-    gt.touchpoint_id AS guide_touchpoint, gt.promoter_id AS guide_id, gt.person_id AS guide_person,
-    gt.store_id AS guide_store,
-    sb.store_id AS bond_store,
-    EXISTS (SELECT 1 FROM attribution_promoter o JOIN attribution_touch t ON t.distributor_id = o.promoter_id
-            WHERE t.customer_id = $1 AND o.person_id = $1 AND o.valid_to IS NULL
-              AND t.touched_at > statement_timestamp() - $2::interval) AS own_link
-FROM (SELECT 1) AS one
-LEFT JOIN LATERAL (
-    SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
-    FROM attribution_touch t
-    JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
-    LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $2::interval AND p.person_id IS DISTINCT FROM $1
-    ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
-) s ON true
-LEFT JOIN LATERAL (
-    SELECT p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
-    FROM attribution_bond a
-    JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
-    LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-    WHERE a.customer_id = $1 AND a.kind = 'distributor' AND a.ended_at IS NULL AND p.person_id IS DISTINCT FROM $1
-) b ON true
-LEFT JOIN LATERAL (
-    SELECT p.promoter_id, p.person_id, p.store_id
-    FROM attribution_bond a JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
-    WHERE a.customer_id = $1 AND a.kind = 'guide' AND a.ended_at IS NULL
-      AND coalesce(a.protected_until, 'infinity') > statement_timestamp() AND p.person_id IS DISTINCT FROM $1
-) gb ON true
-LEFT JOIN LATERAL (
-    SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.store_id
-    FROM attribution_touch t JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
-    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $3::interval AND p.person_id IS DISTINCT FROM $1
-    ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
-) gt ON true
-LEFT JOIN LATERAL (
-    SELECT store_id FROM attribution_bond WHERE customer_id = $1 AND kind = 'store' AND ended_at IS NULL
-) sb ON true
-"""
 
-_ROOM_VISITS = """
-SELECT p.product_id, v.room_id, v.store_id, v.touchpoint_id
-FROM unnest($2::uuid[]) AS p(product_id)
-JOIN LATERAL (
-    SELECT t.room_id, w.store_id, t.touchpoint_id
-    FROM attribution_touch t
-    JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= statement_timestamp()
-    JOIN attribution_shelf s ON s.room_id = t.room_id AND s.product_id = p.product_id
-    WHERE t.customer_id = $1 AND t.touched_at > statement_timestamp() - $3::interval
-      AND coalesce(s.removed_at, 'infinity') > t.touched_at
-    ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
-) v ON true
-"""
+class _Visit(msgspec.Struct, frozen=True):
+    product_id: UUID
+    room_id: UUID
+    store_id: UUID
+    touchpoint_id: UUID
 
-_FREEZE = """
-INSERT INTO attribution_line (line_id, order_id, distributor_id, upline_id, distributor_reason, guide_id, guide_reason,
-                              store_id, store_reason, room_id, room_reason, touchpoint_id,
-                              guide_touchpoint_id, room_touchpoint_id)
-SELECT l, $1, d, u, dr, g, gr, s, sr, r, rr, t, gt, rt
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::text[],
-            $10::uuid[], $11::text[], $12::uuid[], $13::uuid[], $14::uuid[])
-    AS x(l, d, u, dr, g, gr, s, sr, r, rr, t, gt, rt)
-"""
+
+class _CandidateRow(msgspec.Struct, frozen=True):
+    share_touchpoint: UUID | None
+    share_id: UUID | None
+    share_person: UUID | None
+    share_upline: UUID | None
+    share_upline_person: UUID | None
+    bond_id: UUID | None
+    bond_person: UUID | None
+    bond_upline: UUID | None
+    bond_upline_person: UUID | None
+    guide_bond_id: UUID | None
+    guide_bond_person: UUID | None
+    guide_bond_store: UUID | None
+    guide_touchpoint: UUID | None
+    guide_id: UUID | None
+    guide_person: UUID | None
+    guide_store: UUID | None
+    bond_store: UUID | None
+    own_link: bool
+    visits: tuple[_Visit, ...]
+
+
+class _FrozenRow(LineCredit, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+class _ExplainedRow(_FrozenRow, frozen=True, kw_only=True):
+    decided_at: datetime
+
+
+# One statement, since every order runs it. Only promoters who are valid now can win, and never one who is the buyer. The
+# time of the statement, unlike the clock's, can bound an index: years of touches are not read to find the last days'.
+_CANDIDATES = Statement(
+    """SELECT
+           s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
+           s.upline_id AS share_upline, s.upline_person AS share_upline_person,
+           b.promoter_id AS bond_id, b.person_id AS bond_person,
+           b.upline_id AS bond_upline, b.upline_person AS bond_upline_person,
+           gb.promoter_id AS guide_bond_id, gb.person_id AS guide_bond_person, gb.store_id AS guide_bond_store,
+           gt.touchpoint_id AS guide_touchpoint, gt.promoter_id AS guide_id, gt.person_id AS guide_person,
+           gt.store_id AS guide_store,
+           sb.store_id AS bond_store,
+           EXISTS (SELECT 1 FROM attribution_promoter o JOIN attribution_touch t ON t.distributor_id = o.promoter_id
+                   WHERE t.customer_id = :customer_id AND o.person_id = :customer_id AND o.valid_to IS NULL
+                     AND t.touched_at > since.share) AS own_link,
+           coalesce((
+               SELECT jsonb_agg(jsonb_build_object('product_id', p.product_id, 'room_id', v.room_id,
+                                                   'store_id', v.store_id, 'touchpoint_id', v.touchpoint_id))
+               FROM unnest(:products::uuid[]) AS p(product_id)
+               CROSS JOIN LATERAL (
+                   SELECT t.room_id, w.store_id, t.touchpoint_id
+                   FROM attribution_touch t
+                   JOIN attribution_touchpoint w
+                       ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= statement_timestamp()
+                   JOIN attribution_shelf s ON s.room_id = t.room_id AND s.product_id = p.product_id
+                   WHERE t.customer_id = :customer_id AND t.touched_at > since.room
+                     AND coalesce(s.removed_at, 'infinity') > t.touched_at
+                   ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
+               ) v
+           ), '[]') AS visits
+       FROM (SELECT 1) AS one
+       LEFT JOIN LATERAL (
+           SELECT share_touch_ttl_s, room_touch_ttl_s, guide_touch_ttl_s FROM attribution_rule
+           WHERE valid_from <= statement_timestamp() ORDER BY valid_from DESC, id DESC LIMIT 1
+       ) r ON true
+       CROSS JOIN LATERAL (
+           SELECT statement_timestamp() - make_interval(secs => coalesce(r.share_touch_ttl_s, :share_ttl_s)) AS share,
+                  statement_timestamp() - make_interval(secs => coalesce(r.room_touch_ttl_s, :room_ttl_s)) AS room,
+                  statement_timestamp() - make_interval(secs => coalesce(r.guide_touch_ttl_s, :guide_ttl_s)) AS guide
+       ) since
+       LEFT JOIN LATERAL (
+           SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
+           FROM attribution_touch t
+           JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
+           LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
+           WHERE t.customer_id = :customer_id AND t.touched_at > since.share AND p.person_id IS DISTINCT FROM :customer_id
+           ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
+       ) s ON true
+       LEFT JOIN LATERAL (
+           SELECT p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
+           FROM attribution_bond a
+           JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
+           LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
+           WHERE a.customer_id = :customer_id AND a.kind = 'distributor' AND a.ended_at IS NULL
+             AND p.person_id IS DISTINCT FROM :customer_id
+       ) b ON true
+       LEFT JOIN LATERAL (
+           SELECT p.promoter_id, p.person_id, p.store_id
+           FROM attribution_bond a JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
+           WHERE a.customer_id = :customer_id AND a.kind = 'guide' AND a.ended_at IS NULL
+             AND coalesce(a.protected_until, 'infinity') > statement_timestamp()
+             AND p.person_id IS DISTINCT FROM :customer_id
+       ) gb ON true
+       LEFT JOIN LATERAL (
+           SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.store_id
+           FROM attribution_touch t JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
+           WHERE t.customer_id = :customer_id AND t.touched_at > since.guide AND p.person_id IS DISTINCT FROM :customer_id
+           ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
+       ) gt ON true
+       LEFT JOIN LATERAL (
+           SELECT store_id FROM attribution_bond WHERE customer_id = :customer_id AND kind = 'store' AND ended_at IS NULL
+       ) sb ON true""",
+    _CandidateRow,
+)
+
+_COLUMNS = ", ".join(_FrozenRow.__struct_fields__)
+_FREEZE = BulkInsert(FrozenLine, _FrozenRow)
+_CREDITS = Statement(f"SELECT {_COLUMNS} FROM attribution_line WHERE order_id = ANY(:order_ids)", _FrozenRow)
+_EXPLAIN = Statement(
+    f"SELECT {_COLUMNS}, decided_at FROM attribution_line WHERE order_id = :order_id ORDER BY line_id",
+    _ExplainedRow,
+)
+
+ORDERS_OF_GUIDE = "SELECT order_id FROM attribution_line WHERE guide_id = :guide_id"
+"""SQL that selects the orders with a line credited to a guide, for the scope of queries above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,70 +148,84 @@ class Checkout:
     lines: Sequence[LineToCredit]
 
 
-async def candidates(session: AsyncSession, settings: Settings, customer_id: UUID) -> Candidates:
+async def candidates(session: Session, customer_id: UUID) -> Candidates:
     """Who would be credited if the customer bought now, as far as it does not depend on the product."""
-    row = await db.fetchrow(
+    return _candidates(await _look_up(session, customer_id, []))
+
+
+async def _look_up(session: Session, customer_id: UUID, products: Sequence[UUID]) -> _CandidateRow:
+    return await _CANDIDATES.one(
         session,
-        _CANDIDATES,
-        customer_id,
-        timedelta(seconds=settings.share_touch_ttl_s),
-        timedelta(seconds=settings.guide_touch_ttl_s),
+        customer_id=customer_id,
+        products=products,
+        share_ttl_s=DEFAULT_WINDOWS.share_touch_ttl_s,
+        room_ttl_s=DEFAULT_WINDOWS.room_touch_ttl_s,
+        guide_ttl_s=DEFAULT_WINDOWS.guide_touch_ttl_s,
     )
-    assert row is not None
-    return _candidates(row)
 
 
-def _candidates(row: asyncpg.Record) -> Candidates:
-    share = _distributor(row, "share", Reason.SHARE_TOUCH, row["share_touchpoint"])
-    bond = _distributor(row, "bond", Reason.BOND, None)
-    guide_bond = _guide(row, "guide_bond", Reason.BOND, None)
-    guide_touch = _guide(row, "guide", Reason.GUIDE_TOUCH, row["guide_touchpoint"])
+def _candidates(row: _CandidateRow) -> Candidates:
     return Candidates(
-        distributor=share or bond,
-        guide=guide_bond or guide_touch,
-        bond_store_id=row["bond_store"],
-        own_link=row["own_link"],
+        distributor=_share(row) or _bond(row),
+        guide=_guide_bond(row) or _guide_touch(row),
+        bond_store_id=row.bond_store,
+        own_link=row.own_link,
     )
 
 
-def _distributor(row: asyncpg.Record, prefix: str, reason: Reason, touchpoint_id: UUID | None) -> Party | None:
-    if row[f"{prefix}_id"] is None:
+def _share(row: _CandidateRow) -> Party | None:
+    if row.share_id is None:
         return None
     return Party(
-        id=row[f"{prefix}_id"],
-        person_id=row[f"{prefix}_person"],
-        reason=reason,
-        upline_id=row[f"{prefix}_upline"],
-        upline_person_id=row[f"{prefix}_upline_person"],
-        touchpoint_id=touchpoint_id,
+        id=row.share_id,
+        person_id=row.share_person,
+        reason=Reason.SHARE_TOUCH,
+        upline_id=row.share_upline,
+        upline_person_id=row.share_upline_person,
+        touchpoint_id=row.share_touchpoint,
     )
 
 
-def _guide(row: asyncpg.Record, prefix: str, reason: Reason, touchpoint_id: UUID | None) -> Party | None:
-    if row[f"{prefix}_id"] is None:
+def _bond(row: _CandidateRow) -> Party | None:
+    if row.bond_id is None:
         return None
     return Party(
-        id=row[f"{prefix}_id"],
-        person_id=row[f"{prefix}_person"],
-        reason=reason,
-        store_id=row[f"{prefix}_store"],
-        touchpoint_id=touchpoint_id,
+        id=row.bond_id,
+        person_id=row.bond_person,
+        reason=Reason.BOND,
+        upline_id=row.bond_upline,
+        upline_person_id=row.bond_upline_person,
     )
 
 
-async def freeze(session: AsyncSession, settings: Settings, checkout: Checkout) -> list[LineCredit]:
-    """Decide every line and write the decisions down, in three statements. Lines keep their order."""
-    found = await candidates(session, settings, checkout.customer_id)
-    visits = {
-        row["product_id"]: RoomVisit(row["room_id"], row["store_id"], row["touchpoint_id"])
-        for row in await db.fetch(
-            session,
-            _ROOM_VISITS,
-            checkout.customer_id,
-            list({line.product_id for line in checkout.lines}),
-            timedelta(seconds=settings.room_touch_ttl_s),
-        )
-    }
+def _guide_bond(row: _CandidateRow) -> Party | None:
+    if row.guide_bond_id is None:
+        return None
+    return Party(
+        id=row.guide_bond_id,
+        person_id=row.guide_bond_person,
+        reason=Reason.BOND,
+        store_id=row.guide_bond_store,
+    )
+
+
+def _guide_touch(row: _CandidateRow) -> Party | None:
+    if row.guide_id is None:
+        return None
+    return Party(
+        id=row.guide_id,
+        person_id=row.guide_person,
+        reason=Reason.GUIDE_TOUCH,
+        store_id=row.guide_store,
+        touchpoint_id=row.guide_touchpoint,
+    )
+
+
+async def freeze(session: Session, checkout: Checkout) -> list[LineCredit]:
+    """Decide every line and write the decisions down, in two statements. Lines keep their order."""
+    row = await _look_up(session, checkout.customer_id, list({line.product_id for line in checkout.lines}))
+    found = _candidates(row)
+    visits = {visit.product_id: RoomVisit(visit.room_id, visit.store_id, visit.touchpoint_id) for visit in row.visits}
     decided = [
         decide(
             line.line_id,
@@ -170,87 +236,40 @@ async def freeze(session: AsyncSession, settings: Settings, checkout: Checkout) 
         )
         for line in checkout.lines
     ]
-    await db.execute(
-        session,
-        _FREEZE,
-        checkout.order_id,
-        [c.line_id for c in decided],
-        [c.distributor_id for c in decided],
-        [c.upline_id for c in decided],
-        [c.distributor_reason.value for c in decided],
-        [c.guide_id for c in decided],
-        [c.guide_reason.value for c in decided],
-        [c.store_id for c in decided],
-        [c.store_reason.value for c in decided],
-        [c.room_id for c in decided],
-        [c.room_reason.value for c in decided],
-        [c.touchpoint_id for c in decided],
-        [c.guide_touchpoint_id for c in decided],
-        [c.room_touchpoint_id for c in decided],
+    await _FREEZE.run(
+        session, [_FrozenRow(order_id=checkout.order_id, **msgspec.structs.asdict(credit)) for credit in decided]
     )
     return decided
 
 
-def _credit(row: asyncpg.Record) -> LineCredit:
-    return LineCredit(
-        line_id=row["line_id"],
-        distributor_id=row["distributor_id"],
-        upline_id=row["upline_id"],
-        distributor_reason=Reason(row["distributor_reason"]),
-        guide_id=row["guide_id"],
-        guide_reason=Reason(row["guide_reason"]),
-        store_id=row["store_id"],
-        store_reason=Reason(row["store_reason"]),
-        room_id=row["room_id"],
-        room_reason=Reason(row["room_reason"]),
-        touchpoint_id=row["touchpoint_id"],
-        guide_touchpoint_id=row["guide_touchpoint_id"],
-        room_touchpoint_id=row["room_touchpoint_id"],
-    )
+async def credits_of(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, LineCredit]:
+    """The frozen decisions of some orders by line, as events carry them."""
+    rows = await _CREDITS.all(session, order_ids=order_ids)
+    return {row.line_id: _credit(row) for row in rows}
 
 
-async def frozen_credits(session: AsyncSession, order_id: UUID) -> dict[UUID, LineCredit]:
-    """The decisions of one order by line, as facts carry them."""
-    rows = await db.fetch(session, "SELECT * FROM attribution_line WHERE order_id = $1", order_id)
-    return {row["line_id"]: _credit(row) for row in rows}
+def _credit(row: _FrozenRow) -> LineCredit:
+    return LineCredit(**{name: getattr(row, name) for name in LineCredit.__struct_fields__})
 
 
-async def first_credits(session: AsyncSession, order_ids: Sequence[UUID]) -> dict[UUID, LineCredit]:
-    """The decision for the first line of each order."""
-    rows = await db.fetch(
-        session,
-        "SELECT DISTINCT ON (order_id) * FROM attribution_line WHERE order_id = ANY($1) ORDER BY order_id, line_id",
-        list(order_ids),
-    )
-    return {row["order_id"]: _credit(row) for row in rows}
-
-
-def orders_of_guide(placeholder: str) -> str:
-    """SQL that selects the orders with a line credited to a guide, for the scope of queries above."""
-    assert placeholder.startswith("$")
-    assert placeholder[1:].isdigit()
-    return f"SELECT order_id FROM attribution_line WHERE guide_id = {placeholder}"  # noqa: S608  a placeholder
-
-
-async def explain(session: AsyncSession, order_id: UUID) -> list[LineExplanation]:
+async def explain(session: Session, order_id: UUID) -> list[LineExplanation]:
     """Why each party won, line by line; empty for an unknown order."""
-    rows = await db.fetch(session, "SELECT * FROM attribution_line WHERE order_id = $1 ORDER BY line_id", order_id)
     return [
         LineExplanation(
-            line=row["line_id"],
-            distributor=row["distributor_id"],
-            upline=row["upline_id"],
-            distributor_reason=row["distributor_reason"],
-            guide=row["guide_id"],
-            guide_reason=row["guide_reason"],
-            store=row["store_id"],
-            store_reason=row["store_reason"],
-            room=row["room_id"],
-            room_reason=row["room_reason"],
-            touchpoint=row["touchpoint_id"],
-            guide_touchpoint=row["guide_touchpoint_id"],
-            room_touchpoint=row["room_touchpoint_id"],
-            decided_at=row["decided_at"],
+            line=row.line_id,
+            distributor=row.distributor_id,
+            upline=row.upline_id,
+            distributor_reason=row.distributor_reason,
+            guide=row.guide_id,
+            guide_reason=row.guide_reason,
+            store=row.store_id,
+            store_reason=row.store_reason,
+            room=row.room_id,
+            room_reason=row.room_reason,
+            touchpoint=row.touchpoint_id,
+            guide_touchpoint=row.guide_touchpoint_id,
+            room_touchpoint=row.room_touchpoint_id,
+            decided_at=row.decided_at,
         )
-        for row in rows
+        for row in await _EXPLAIN.all(session, order_id=order_id)
     ]

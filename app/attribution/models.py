@@ -7,11 +7,12 @@ from sqlalchemy import CheckConstraint, Index
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from app.core.tables import Table, made_at, moment, text
+from app.core.tables import Table, created_at, moment, text
+from app.core.versions import valid_from
 
 
 class Promoter(Table, table=True):
-    """Who may be credited, while valid. A promoter who moves gets a new row; old orders keep the old one's credit."""
+    """Who may be credited, while valid. A promoter who moves gets a new row; old orders keep their credit."""
 
     __tablename__ = "attribution_promoter"
     __table_args__ = (
@@ -28,7 +29,7 @@ class Promoter(Table, table=True):
     upline_id: UUID | None = None
     store_id: UUID | None = None
     scope_path: str = text()
-    valid_from: datetime = made_at()
+    valid_from: datetime = created_at()
     valid_to: datetime | None = moment(default=None)
 
 
@@ -53,7 +54,7 @@ class TouchpointRow(Table, table=True):
     via_id: UUID | None = Field(None, foreign_key="attribution_touchpoint.id")
     live_from: datetime | None = moment(default=None)
     live_to: datetime | None = moment(default=None)
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Shelf(Table, table=True):
@@ -63,7 +64,7 @@ class Shelf(Table, table=True):
 
     room_id: UUID = Field(primary_key=True)
     product_id: UUID = Field(primary_key=True)
-    shelved_at: datetime = made_at()
+    shelved_at: datetime = created_at()
     removed_at: datetime | None = moment(default=None)
 
 
@@ -87,7 +88,7 @@ class Touch(Table, table=True):
     product_id: UUID | None = None
     first: bool
     entry: str | None = text(default=None)
-    touched_at: datetime = made_at()
+    touched_at: datetime = created_at()
 
 
 class Bond(Table, table=True):
@@ -108,21 +109,38 @@ class Bond(Table, table=True):
     promoter_id: UUID | None = None
     store_id: UUID | None = None
     protected_until: datetime | None = moment(default=None)
-    bound_at: datetime = made_at()
+    bound_at: datetime = created_at()
     ended_at: datetime | None = moment(default=None)
+
+
+class RuleRow(Table, table=True):
+    """A version of how long touches can win a sale; the newest before an order counts."""
+
+    __tablename__ = "attribution_rule"
+    __table_args__ = (
+        CheckConstraint("least(share_touch_ttl_s, room_touch_ttl_s, guide_touch_ttl_s) >= 0", name="ttl"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    share_touch_ttl_s: int
+    room_touch_ttl_s: int
+    guide_touch_ttl_s: int
+    valid_from: datetime = valid_from()
+    created_by: UUID
 
 
 class FrozenLine(Table, table=True):
     """The decision for one order line, written once at checkout."""
 
     __tablename__ = "attribution_line"
+    __table_args__ = (Index("attribution_line_guide_idx", "guide_id", "order_id"),)
 
     line_id: UUID = Field(primary_key=True)
     order_id: UUID = Field(index=True)
     distributor_id: UUID | None = None
     upline_id: UUID | None = None
     distributor_reason: str = text()
-    guide_id: UUID | None = Field(None, index=True)
+    guide_id: UUID | None = None
     guide_reason: str = text()
     store_id: UUID
     store_reason: str = text()
@@ -131,4 +149,4 @@ class FrozenLine(Table, table=True):
     touchpoint_id: UUID | None = None
     guide_touchpoint_id: UUID | None = None
     room_touchpoint_id: UUID | None = None
-    decided_at: datetime = made_at()
+    decided_at: datetime = created_at()

@@ -4,13 +4,44 @@ from datetime import datetime
 from uuid import UUID
 
 from app.attribution.schemas import BondKind, PromoterKind
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import Session, Statement
 from app.core.ids import new_id
+
+_REGISTER = Statement(
+    """INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
+       VALUES (:id, :promoter_id, :kind, :person_id, :upline_id, :store_id, :scope_path)"""
+)
+_END = Statement(
+    """UPDATE attribution_promoter SET valid_to = clock_timestamp()
+       WHERE promoter_id = :promoter_id AND valid_to IS NULL"""
+)
+_MOVE = Statement(
+    """WITH ended AS (
+           UPDATE attribution_promoter SET valid_to = clock_timestamp()
+           WHERE promoter_id = :promoter_id AND valid_to IS NULL
+           RETURNING promoter_id, kind, person_id, upline_id
+       )
+       INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
+       SELECT :id, promoter_id, kind, person_id, upline_id, :store_id, :scope_path FROM ended"""
+)
+_BOUND_STORE = Statement(
+    "SELECT store_id FROM attribution_bond WHERE customer_id = :customer_id AND kind = 'store' AND ended_at IS NULL",
+    UUID,
+)
+# Two first bonds at once have no row yet that one could wait for.
+_LOCK_BONDS = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_END_BOND = Statement(
+    """UPDATE attribution_bond SET ended_at = clock_timestamp()
+       WHERE customer_id = :customer_id AND kind = :kind AND ended_at IS NULL"""
+)
+_BIND = Statement(
+    """INSERT INTO attribution_bond (id, customer_id, kind, promoter_id, store_id, protected_until)
+       VALUES (:id, :customer_id, :kind, :promoter_id, :store_id, :protected_until)"""
+)
 
 
 async def register_promoter(
-    session: AsyncSession,
+    session: Session,
     *,
     promoter_id: UUID,
     kind: PromoterKind,
@@ -19,65 +50,36 @@ async def register_promoter(
     store_id: UUID | None,
     scope_path: str,
 ) -> None:
-    """From now on `promoter_id` may be credited. `person_id` is the party's own customer account, if it has one."""
-    await db.execute(
+    """From now on `promoter_id` may be credited. `person_id` is the party's own customer account, if they have one."""
+    await _REGISTER.run(
         session,
-        """INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
-           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-        new_id(),
-        promoter_id,
-        kind.value,
-        person_id,
-        upline_id,
-        store_id,
-        scope_path,
+        id=new_id(),
+        promoter_id=promoter_id,
+        kind=kind,
+        person_id=person_id,
+        upline_id=upline_id,
+        store_id=store_id,
+        scope_path=scope_path,
     )
 
 
-async def end_promoter(session: AsyncSession, promoter_id: UUID) -> None:
-    """From now on nothing new is credited to it; frozen orders keep their credit."""
-    await db.execute(
-        session,
-        """UPDATE attribution_promoter SET valid_to = clock_timestamp()
-           WHERE promoter_id = $1 AND valid_to IS NULL""",
-        promoter_id,
-    )
+async def end_promoter(session: Session, promoter_id: UUID) -> None:
+    """From now on nothing new is credited to the promoter; frozen orders keep their credit."""
+    await _END.run(session, promoter_id=promoter_id)
 
 
-async def move_promoter(session: AsyncSession, promoter_id: UUID, *, store_id: UUID | None, scope_path: str) -> None:
+async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None, scope_path: str) -> None:
     """Another store from now on; does nothing when the promoter is not valid."""
-    ended = await db.execute(
-        session,
-        """UPDATE attribution_promoter SET valid_to = clock_timestamp()
-           WHERE promoter_id = $1 AND valid_to IS NULL""",
-        promoter_id,
-    )
-    if not ended:
-        return
-    await db.execute(
-        session,
-        """INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
-           SELECT $2, promoter_id, kind, person_id, upline_id, $3, $4 FROM attribution_promoter
-           WHERE promoter_id = $1 ORDER BY valid_from DESC LIMIT 1""",
-        promoter_id,
-        new_id(),
-        store_id,
-        scope_path,
-    )
+    await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id, scope_path=scope_path)
 
 
-async def bound_store(session: AsyncSession, customer_id: UUID) -> UUID | None:
-    """The store that a customer belongs to by his own choice."""
-    store_id: UUID | None = await db.fetchval(
-        session,
-        "SELECT store_id FROM attribution_bond WHERE customer_id = $1 AND kind = 'store' AND ended_at IS NULL",
-        customer_id,
-    )
-    return store_id
+async def bound_store(session: Session, customer_id: UUID) -> UUID | None:
+    """The store that a customer chose."""
+    return await _BOUND_STORE.first(session, customer_id=customer_id)
 
 
 async def bind(
-    session: AsyncSession,
+    session: Session,
     *,
     customer_id: UUID,
     kind: BondKind,
@@ -86,25 +88,14 @@ async def bind(
     protected_until: datetime | None = None,
 ) -> None:
     """Tie a customer anew: the open bond of this kind ends, this one begins. A store bond has no promoter."""
-    # Two first bonds at once have no row yet that one could wait for.
-    await db.execute(
-        session, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bond:{customer_id}:{kind.value}"
-    )
-    await db.execute(
+    await _LOCK_BONDS.run(session, name=f"bond:{customer_id}:{kind}")
+    await _END_BOND.run(session, customer_id=customer_id, kind=kind)
+    await _BIND.run(
         session,
-        """UPDATE attribution_bond SET ended_at = clock_timestamp()
-           WHERE customer_id = $1 AND kind = $2 AND ended_at IS NULL""",
-        customer_id,
-        kind.value,
-    )
-    await db.execute(
-        session,
-        """INSERT INTO attribution_bond (id, customer_id, kind, promoter_id, store_id, protected_until)
-           VALUES ($1, $2, $3, $4, $5, $6)""",
-        new_id(),
-        customer_id,
-        kind.value,
-        promoter_id,
-        store_id,
-        protected_until,
+        id=new_id(),
+        customer_id=customer_id,
+        kind=kind,
+        promoter_id=promoter_id,
+        store_id=store_id,
+        protected_until=protected_until,
     )

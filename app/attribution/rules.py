@@ -1,4 +1,4 @@
-"""The rules of credit, pure: what the settings' defaults mean for one line."""
+"""The rules of credit for one line. Pure."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,8 +8,8 @@ from app.attribution.schemas import LineCredit, Reason
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody who could be credited, and why. `person_id` is the customer account of the same human being;
-    `touchpoint_id` is what he was met by, None for a bond."""
+    """Somebody who could be credited, and why. `person_id` is their own customer account, if they have one;
+    `touchpoint_id` is where the buyer met them, None for a bond."""
 
     id: UUID
     person_id: UUID | None
@@ -31,7 +31,7 @@ class RoomVisit:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The winners before the product is looked at. `own_link` says that the buyer came by a link of his own."""
+    """The winners before the product is looked at. `own_link` says that the buyer came by a link of their own."""
 
     distributor: Party | None
     guide: Party | None
@@ -49,8 +49,8 @@ class Parties:
 
 
 def eliminate(found: Candidates, buyer_id: UUID) -> Parties:
-    """Who is left. Buying through one's own link earns nothing, and one person earns one way: who is credited as the guide
-    is not also paid as distributor."""
+    """Who is left. Buying through your own link earns nothing, and a person earns one way: whoever is credited as the
+    guide is not also paid as the distributor."""
     guide = None if found.guide is not None and found.guide.person_id == buyer_id else found.guide
     distributor, own_link = found.distributor, found.own_link
     if distributor is not None and distributor.person_id == buyer_id:
@@ -65,7 +65,8 @@ def eliminate(found: Candidates, buyer_id: UUID) -> Parties:
 def decide(
     line_id: UUID, found: Candidates, visit: RoomVisit | None, *, buyer_id: UUID, selling_store_id: UUID
 ) -> LineCredit:
-    """One line's credit. Neither is an upline paid for his own purchase, nor beside himself as guide or distributor."""
+    """The credit of one line. An upline is not paid for their own purchase, nor beside themselves as guide or
+    distributor."""
     parties = eliminate(found, buyer_id)
     distributor, guide = parties.distributor, parties.guide
     store_id, store_reason = _store(guide, visit, found.bond_store_id, selling_store_id)
@@ -94,7 +95,7 @@ def _upline(distributor: Party, guide: Party | None, buyer_id: UUID) -> UUID | N
     person = distributor.upline_person_id
     if person in (buyer_id, distributor.person_id) or (guide is not None and _same_person(person, guide.person_id)):
         return None
-    # An upline who is no longer a distributor has no valid row and so no person here; he is not paid.
+    # An upline who is no longer a distributor has no valid row and so no person here; they are not paid.
     return distributor.upline_id if person is not None else None
 
 

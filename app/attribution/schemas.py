@@ -8,22 +8,29 @@ from uuid import UUID
 import msgspec
 from pydantic import Field, model_validator
 
-from app.core.http import Body, Plain, View
-from app.core.http.schemas import At
-from app.core.ids import DistributorId, ProductId, RoomId, StaffId, StoreId, TouchId, TouchpointId
+from app.core.ids import AttributionRuleId, DistributorId, ProductId, RoomId, StaffId, StoreId, TouchId, TouchpointId
+from app.core.schemas import At, Body, Plain, View
+
+MAX_TTL_S = 365 * 24 * 3600
 
 
 class PromoterKind(StrEnum):
+    """Who may be credited: a distributor earns commission, a guide counts for their store."""
+
     DISTRIBUTOR = "distributor"
     GUIDE = "guide"
 
 
 class TouchpointKind(StrEnum):
+    """A link that somebody shared, or a live room."""
+
     SHARE = "share"
     ROOM = "room"
 
 
 class BondKind(StrEnum):
+    """To whom a customer is tied."""
+
     DISTRIBUTOR = "distributor"
     GUIDE = "guide"
     STORE = "store"
@@ -45,7 +52,7 @@ class Reason(StrEnum):
 
 
 class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is credited for one order line, decided at checkout and frozen. Copied into facts.
+    """Who is credited for one order line, decided at checkout and frozen. Copied into events.
 
     `touchpoint_id` is the link by which the distributor won, `guide_touchpoint_id` what the guide won by; both are None
     where a bond did. `room_touchpoint_id` is what the room was entered by.
@@ -68,13 +75,15 @@ class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class LineToCredit:
+    """A line of an order that is being placed."""
+
     line_id: UUID
     product_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Touchpoint:
-    """A link or code somebody may come by. `scene` is its TypeID: it fits a mini-program code's scene."""
+    """A link or code that customers may come by. Its TypeID fits the `scene` of a mini-program code."""
 
     id: UUID
     kind: TouchpointKind
@@ -86,10 +95,10 @@ class TouchCreate(Body):
 
     touchpoint: TouchpointId | None = None
     scene: Annotated[str, Field(max_length=32), Plain] | None = Field(
-        None, description="What the mini-program got as `scene`."
+        None, description="The `scene` that the mini-program was opened with."
     )
     entry: Annotated[str, Field(max_length=64), Plain] | None = Field(
-        None, description="Where it was met, such as `group` or `moments`."
+        None, description="Where the customer found it, such as `group` or `moments`."
     )
 
     @model_validator(mode="after")
@@ -100,7 +109,7 @@ class TouchCreate(Body):
 
 
 class CreditView(View):
-    """Who is credited from now on, as far as touches and bonds decide it."""
+    """Who is credited for the customer's next order, as far as touches and bonds decide it."""
 
     distributor: DistributorId | None
     guide: StaffId | None
@@ -108,7 +117,7 @@ class CreditView(View):
 
 
 class TouchView(View):
-    """What a touchpoint points to, and who is credited from now on."""
+    """What the touchpoint points to, and who is credited for the customer's next order."""
 
     id: TouchId
     product: ProductId | None
@@ -133,13 +142,41 @@ class ShareCreate(Body):
 
 
 class ShareLinkView(View):
-    """A link of one's own: `path` for a share card, `scene` for a code, `code_url` for the code's picture."""
+    """A link of the sharer's own: `path` for a share card, `scene` for a code, `code_url` for the code's picture."""
 
     id: TouchpointId
     kind: Literal["share"] = "share"
     path: str
     scene: str
     code_url: str
+
+
+Seconds = Annotated[int, Field(ge=0, le=MAX_TTL_S)]
+
+
+class AttributionRulePut(Body):
+    """How long touches can win a sale, in seconds; 0 is never."""
+
+    share_touch_ttl_s: Seconds = Field(
+        description="How long a visit to a shared link can win for the distributor.", examples=[1_296_000]
+    )
+    room_touch_ttl_s: Seconds = Field(
+        description="How long a visit to a live room can win for the room.", examples=[86_400]
+    )
+    guide_touch_ttl_s: Seconds = Field(
+        description="How long a guide's touch can win without a bond.", examples=[1_296_000]
+    )
+
+
+class AttributionRuleView(View):
+    """A version of the rule. It counts for orders placed from `valid_from` until the next version's."""
+
+    id: AttributionRuleId
+    share_touch_ttl_s: int
+    room_touch_ttl_s: int
+    guide_touch_ttl_s: int
+    valid_from: At
+    created_by: StaffId
 
 
 class LineExplanation(View):

@@ -1,36 +1,37 @@
 """What a distributor's links brought."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.core import db
-from app.core.db import AsyncSession
+import msgspec
+
+from app.core.db import Listing, Session
+from app.core.ids import TouchpointId
+from app.core.paging import Paging, Rows
 
 
-@dataclass(frozen=True, slots=True)
-class ShareStat:
-    """One link: how often it was opened and by how many whom the server had never seen come by any link."""
+class ShareStat(msgspec.Struct, frozen=True, kw_only=True):
+    """A link: how often it was opened, and by how many whom the server had not seen come by any link before."""
 
     id: UUID
     product_id: UUID | None
     room_id: UUID | None
     visits: int
     new_visitors: int
-    made_at: datetime
+    created_at: datetime
 
 
-async def shares_of(session: AsyncSession, distributor_id: UUID, *, after: UUID | None, limit: int) -> list[ShareStat]:
-    """Links credited to a distributor, newest first; `after` is the last id of the page before."""
-    rows = await db.fetch(
-        session,
-        """SELECT p.id, p.product_id, p.room_id, p.made_at, count(t.id) AS visits,
-                  count(t.id) FILTER (WHERE t.first) AS new_visitors
-           FROM attribution_touchpoint p LEFT JOIN attribution_touch t ON t.touchpoint_id = p.id
-           WHERE p.distributor_id = $1 AND ($2::uuid IS NULL OR p.id < $2)
-           GROUP BY p.id ORDER BY p.id DESC LIMIT $3""",
-        distributor_id,
-        after,
-        limit,
-    )
-    return [ShareStat(**dict(row)) for row in rows]
+_SHARES = Listing(
+    """SELECT p.id, p.product_id, p.room_id, p.created_at,
+              (SELECT count(*) FROM attribution_touch t WHERE t.touchpoint_id = p.id) AS visits,
+              (SELECT count(*) FROM attribution_touch t WHERE t.touchpoint_id = p.id AND t.first) AS new_visitors
+       FROM attribution_touchpoint p
+       WHERE p.distributor_id = :distributor_id AND {filters} ORDER BY p.id DESC LIMIT :limit""",
+    ShareStat,
+    filters={"after": "p.id < :after"},
+)
+
+
+async def shares_of(session: Session, paging: Paging, distributor_id: UUID) -> Rows[ShareStat]:
+    """Links credited to a distributor, newest first."""
+    return await paging.rows(session, TouchpointId, _SHARES, distributor_id=distributor_id)

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from app.cli import data, processes
 from app.core.embedded import EngineFailed
 from app.core.errors import AppError
-from app.stack import ProcessFailed
+from app.migrations.schema import TooOld
+from app.processes.stack import ProcessFailed
+from app.simulator import SimulatorIncomplete
 
 app = typer.Typer(
     name="siyu",
@@ -29,6 +31,6 @@ def main() -> None:
         for fault in error.errors():
             typer.echo(f"configuration: {'.'.join(map(str, fault['loc']))} {fault['msg']}".replace("  ", " "), err=True)
         sys.exit(2)
-    except (AppError, EngineFailed, ProcessFailed) as error:
+    except (AppError, EngineFailed, ProcessFailed, SimulatorIncomplete, TooOld) as error:
         typer.echo(str(error), err=True)
         sys.exit(1)

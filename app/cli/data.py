@@ -9,12 +9,13 @@ import typer
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
-from app import schema, stores
-from app.auditor import run_audit
+from app import stores
 from app.core.db import Database
 from app.core.settings import Settings
 from app.demo import brand, play
-from app.development import prepared
+from app.migrations import schema
+from app.processes.auditor import run_audit
+from app.processes.dev import prepared
 
 console = Console(stderr=True)
 out = Console()
@@ -128,8 +129,9 @@ def audit(json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
     if json:
         typer.echo(json_format.dumps(breaches, ensure_ascii=False, indent=2))
     else:
-        for room, found in breaches.items():
-            out.print(f"{room:14}{'balanced' if not found else ''}")
+        width = max(map(len, breaches)) + 2
+        for module, found in breaches.items():
+            out.print(f"{module:{width}}{'balanced' if not found else ''}")
             for breach in found:
                 out.print(f"  [red]{breach}[/red]")
     if any(breaches.values()):

@@ -14,15 +14,15 @@ from rich.console import Console
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app import schema, stack, worker
 from app.cli.data import development_only, ensure_seeded, unhurried
 from app.core import telemetry
 from app.core.db import Database
 from app.core.settings import Settings
-from app.development import prepared
-from app.live import gateway
-from app.wechat.simulator import load_or_make
-from app.wechat.simulator import serve as serve_simulator
+from app.migrations import schema
+from app.processes import gateway, stack, worker
+from app.processes.dev import prepared
+from app.simulator import load_or_make
+from app.simulator import serve as serve_simulator
 
 console = Console(stderr=True)
 
@@ -55,7 +55,7 @@ def serve() -> None:
         os.environ["SIYU_REDIS_URL"] = complete.redis_url or ""
         _serve(
             uvicorn.Config(
-                "app.cli.factory:build",
+                "app.main:app",
                 factory=True,
                 host=settings.host,
                 port=settings.port,
@@ -97,8 +97,7 @@ def work() -> None:
 def live() -> None:
     """The live gateway: WebSockets of the rooms. Run one per core."""
     with prepared(Settings()) as settings:
-        telemetry.configure(settings)
-        _until_signalled(lambda stop: gateway.serve(settings, stop))
+        _until_signalled(lambda stop: gateway.run(settings, stop))
 
 
 def simulator() -> None:

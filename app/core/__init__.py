@@ -1,1 +1,1 @@
-"""What every room stands on: configuration, database, money, ids, clock, errors, logins, event log, jobs. No business."""
+"""What every module stands on: configuration, database, money, ids, clock, errors, logins, event log, jobs. No business."""

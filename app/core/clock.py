@@ -16,8 +16,14 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+# Report days are converted here and nowhere else.
+def china_date(at: datetime) -> date:
+    """The China day that a moment belongs to."""
+    return at.astimezone(CHINA).date()
+
+
 def china_day(day: date) -> tuple[datetime, datetime]:
-    """The half-open UTC range `[from, to)` of one China day: the only place where report days are converted."""
+    """The half-open UTC range `[from, to)` of one China day."""
     start = datetime(day.year, day.month, day.day, tzinfo=CHINA)
     end = start + timedelta(days=1)
     return start.astimezone(UTC), end.astimezone(UTC)

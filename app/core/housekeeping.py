@@ -1,18 +1,18 @@
-"""What nobody needs any more is deleted: old idempotency keys, ended logins, healed events, the job queue's diary."""
+"""What nobody needs any more is deleted: old idempotency keys, ended logins, replayed events, the job queue's diary."""
 
 from collections.abc import Awaitable, Callable
 
 from app.core import idempotency, jobs
 from app.core.auth import families
-from app.core.db import AsyncSession
-from app.core.events import parked
+from app.core.db import Session
+from app.core.events import dead_letters
 from app.core.jobs import Cron
 from app.core.runtime import Runtime
 
-Forget = Callable[[AsyncSession], Awaitable[int]]
+Forget = Callable[[Session], Awaitable[int]]
 """Deletes one bounded batch of what has had its time; how many rows."""
 
-FORGET: list[Forget] = [idempotency.sweep, families.sweep, parked.sweep, jobs.sweep_diary, jobs.sweep_done]
+FORGET: list[Forget] = [idempotency.sweep, families.sweep, dead_letters.sweep, jobs.sweep_diary, jobs.sweep_done]
 _BATCHES = 100
 
 
@@ -26,4 +26,4 @@ async def sweep(runtime: Runtime) -> None:
                 break
 
 
-CRONS = [Cron("core.housekeeping", "*/5 * * * *", sweep)]
+TIMERS = [Cron("core.housekeeping", "*/5 * * * *", sweep)]

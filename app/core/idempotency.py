@@ -1,7 +1,7 @@
 """One request, one effect: `Idempotency-Key` with the network in the middle.
 
 Transaction 1 writes the key, the fingerprint of the body and the thing itself. The network step runs outside.
-Transaction 2 stores the reply's bytes. A repeat gets those bytes; before they exist it waits a bounded time, then takes
+One statement stores the reply's bytes. A repeat gets those bytes; before they exist it waits a bounded time, then takes
 over the unfinished step under the same subject when its owner is gone, or answers 409 with `Retry-After`.
 A first attempt that is refused rolls back its key as well, so it may be tried again.
 """
@@ -12,10 +12,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 from uuid import UUID
 
-from app.core import db
-from app.core.db import AsyncSession, Database
+import msgspec
+
+from app.core.db import Database, Session, Statement
 from app.core.errors import Conflict, Unprocessable
 
 LEASE = timedelta(seconds=15)
@@ -36,14 +38,12 @@ class StillRunning(Conflict):
 
     en = "The first request with this key is still running. Ask again in a moment."
     zh = "使用该键的首个请求仍在处理中，请稍后重试。"
-
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": "2"}
+    sends: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who asked, under which key, for what (a hash of method, path and body)."""
+    """Who asks, under which key, for what (a hash of method, path and body)."""
 
     actor: str
     key: str
@@ -75,10 +75,48 @@ class _Step:
     lease_until: datetime
 
 
-Begin = Callable[[AsyncSession, UUID], Awaitable[None]]
+class _Kept(msgspec.Struct, frozen=True):
+    fingerprint: bytes
+    subject: UUID
+    status: int | None
+    body: bytes | None
+    free: bool
+
+
+_CLAIM = Statement(
+    """INSERT INTO idempotency_key (actor, key, fingerprint, subject, lease_until, created_at)
+       VALUES (:actor, :key, :fingerprint, :subject, clock_timestamp() + :lease, clock_timestamp())
+       ON CONFLICT DO NOTHING RETURNING lease_until""",
+    datetime,
+)
+_FIND = Statement(
+    """SELECT fingerprint, subject, status, body, lease_until <= clock_timestamp() AS free
+       FROM idempotency_key WHERE actor = :actor AND key = :key""",
+    _Kept,
+)
+_TAKE_OVER = Statement(
+    """UPDATE idempotency_key SET lease_until = clock_timestamp() + :lease
+       WHERE actor = :actor AND key = :key AND body IS NULL AND lease_until <= clock_timestamp()
+       RETURNING lease_until""",
+    datetime,
+)
+_RELEASE = Statement(
+    """UPDATE idempotency_key SET lease_until = clock_timestamp()
+       WHERE actor = :actor AND key = :key AND body IS NULL AND lease_until = :lease_until"""
+)
+_KEEP = Statement(
+    "UPDATE idempotency_key SET status = :status, body = :body WHERE actor = :actor AND key = :key AND body IS NULL"
+)
+_FORGET = Statement(
+    """DELETE FROM idempotency_key WHERE (actor, key) IN (
+           SELECT actor, key FROM idempotency_key
+           WHERE created_at < clock_timestamp() - interval '3 days' LIMIT 5000)"""
+)
+
+Begin = Callable[[Session, UUID], Awaitable[None]]
 """Transaction 1: make the thing, under the given new id."""
-Finish = Callable[[UUID], Awaitable[tuple[Reply, Callable[[AsyncSession], Awaitable[None]] | None]]]
-"""The network step on the thing, and what transaction 2 is to record beside the reply. Must be repeatable."""
+Finish = Callable[[UUID], Awaitable[tuple[Reply, Callable[[Session], Awaitable[None]] | None]]]
+"""The network step on the thing, and what is to be recorded before the reply is stored. Both must be repeatable."""
 
 
 async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, finish: Finish) -> Reply:
@@ -92,10 +130,10 @@ async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, fini
         return step
     try:
         reply, record = await finish(step.subject)
-        async with database.transaction() as session:
-            if record is not None:
+        if record is not None:
+            async with database.transaction() as session:
                 await record(session)
-            return await _keep(session, key, reply)
+        return await _keep(database, key, reply)
     except BaseException:
         # The thing stands; whoever repeats the request may take the network step over at once.
         async with database.transaction() as session:
@@ -103,20 +141,11 @@ async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, fini
         raise
 
 
-async def _claim(session: AsyncSession, key: Key, subject: UUID) -> datetime | None:
+async def _claim(session: Session, key: Key, subject: UUID) -> datetime | None:
     """Insert the key, with a lease; waits for a concurrent first insert and then loses to it."""
-    lease_until: datetime | None = await db.fetchval(
-        session,
-        """INSERT INTO idempotency_key (actor, key, fingerprint, subject, lease_until, created_at)
-           VALUES ($1, $2, $3, $4, clock_timestamp() + $5, clock_timestamp()) ON CONFLICT DO NOTHING
-           RETURNING lease_until""",
-        key.actor,
-        key.key,
-        key.fingerprint,
-        subject,
-        LEASE,
+    return await _CLAIM.first(
+        session, actor=key.actor, key=key.key, fingerprint=key.fingerprint, subject=subject, lease=LEASE
     )
-    return lease_until
 
 
 async def _await_reply(database: Database, key: Key) -> Reply | _Step:
@@ -125,76 +154,46 @@ async def _await_reply(database: Database, key: Key) -> Reply | _Step:
     pause_s = 0.02
     while True:
         async with database.transaction() as session:
-            row = await db.fetchrow(
-                session,
-                """SELECT fingerprint, subject, status, body, lease_until <= clock_timestamp() AS free
-                   FROM idempotency_key WHERE actor = $1 AND key = $2""",
-                key.actor,
-                key.key,
-            )
-            if row is None:
+            kept = await _FIND.first(session, actor=key.actor, key=key.key)
+            if kept is None:
                 raise StillRunning
-            if row["fingerprint"] != key.fingerprint:
+            if kept.fingerprint != key.fingerprint:
                 raise IdempotencyKeyReused
-            if row["body"] is not None:
-                return Reply(row["status"], row["body"], replayed=True)
-            if row["free"] and (lease_until := await _take_over(session, key)) is not None:
-                return _Step(row["subject"], lease_until)
+            if kept.body is not None:
+                return _replay(kept)
+            if kept.free and (lease_until := await _take_over(session, key)) is not None:
+                return _Step(kept.subject, lease_until)
         if time.monotonic() >= deadline:
             raise StillRunning
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 1.6, 0.5)
 
 
-async def _take_over(session: AsyncSession, key: Key) -> datetime | None:
-    lease_until: datetime | None = await db.fetchval(
-        session,
-        """UPDATE idempotency_key SET lease_until = clock_timestamp() + $3
-           WHERE actor = $1 AND key = $2 AND body IS NULL AND lease_until <= clock_timestamp()
-           RETURNING lease_until""",
-        key.actor,
-        key.key,
-        LEASE,
-    )
-    return lease_until
+def _replay(kept: _Kept) -> Reply:
+    assert kept.status is not None
+    assert kept.body is not None
+    return Reply(kept.status, kept.body, replayed=True)
 
 
-async def _release(session: AsyncSession, key: Key, lease_until: datetime) -> None:
+async def _take_over(session: Session, key: Key) -> datetime | None:
+    return await _TAKE_OVER.first(session, actor=key.actor, key=key.key, lease=LEASE)
+
+
+async def _release(session: Session, key: Key, lease_until: datetime) -> None:
     """End the lease, unless another has taken the step over since."""
-    await db.execute(
-        session,
-        """UPDATE idempotency_key SET lease_until = clock_timestamp()
-           WHERE actor = $1 AND key = $2 AND body IS NULL AND lease_until = $3""",
-        key.actor,
-        key.key,
-        lease_until,
-    )
+    await _RELEASE.run(session, actor=key.actor, key=key.key, lease_until=lease_until)
 
 
-async def _keep(session: AsyncSession, key: Key, reply: Reply) -> Reply:
+async def _keep(database: Database, key: Key, reply: Reply) -> Reply:
     """Store the reply, unless another attempt stored one first: then that is the reply."""
-    kept = await db.execute(
-        session,
-        "UPDATE idempotency_key SET status = $3, body = $4 WHERE actor = $1 AND key = $2 AND body IS NULL",
-        key.actor,
-        key.key,
-        reply.status,
-        reply.body,
-    )
+    async with database.alone() as session:
+        kept = await _KEEP.run(session, actor=key.actor, key=key.key, status=reply.status, body=reply.body)
     if kept:
         return reply
-    row = await db.fetchrow(
-        session, "SELECT status, body FROM idempotency_key WHERE actor = $1 AND key = $2", key.actor, key.key
-    )
-    assert row is not None
-    return Reply(row["status"], row["body"], replayed=True)
+    async with database.transaction() as session:
+        return _replay(await _FIND.one(session, actor=key.actor, key=key.key))
 
 
-async def sweep(session: AsyncSession) -> int:
+async def sweep(session: Session) -> int:
     """Forget keys older than three days, at most 5,000 at a time."""
-    return await db.execute(
-        session,
-        """DELETE FROM idempotency_key WHERE (actor, key) IN (
-               SELECT actor, key FROM idempotency_key
-               WHERE created_at < clock_timestamp() - interval '3 days' LIMIT 5000)""",
-    )
+    return await _FORGET.run(session)

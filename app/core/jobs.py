@@ -1,7 +1,8 @@
 """Remote work and timers, on pgqueuer behind a seam of a few functions.
 
-`defer` enqueues inside the caller's transaction: the job exists if and only if the fact committed. A job runs at least
-once; `once` makes a repeat harmless. A job that keeps failing is held, visible, never dropped. Remote calls in a job
+`defer` enqueues inside the caller's transaction: the job exists if and only if the rest was committed. A job runs at least
+once; `once` makes a repeat harmless. A job that keeps failing stays as a failed job, visible,
+never dropped. Remote calls in a job
 carry a stable number of our own.
 """
 
@@ -24,8 +25,7 @@ from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 from pgqueuer.queries import Queries
 
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import Session, Statement, connect_arguments
 from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -60,17 +60,32 @@ class Cron:
     run: Sweep
 
 
+_ONCE = Statement("INSERT INTO job_done (key) VALUES (:key) ON CONFLICT DO NOTHING")
+_FORGET_DIARY = Statement(
+    """DELETE FROM pgqueuer_log WHERE id IN (
+           SELECT id FROM pgqueuer_log WHERE created < clock_timestamp() - interval '7 days' LIMIT 5000)"""
+)
+_FORGET_DONE = Statement(
+    """DELETE FROM job_done WHERE key IN (
+           SELECT key FROM job_done WHERE done_at < clock_timestamp() - interval '1 year' LIMIT 5000)"""
+)
+_FAILED = Statement("SELECT count(*) FROM pgqueuer WHERE status = 'failed'", int)
+
+
 class _SessionDriver:
     """What pgqueuer needs to enqueue, on the session's own transaction."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def fetch(self, query: str, *args: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in await db.fetch(self._session, query, *args)]
+        # The queue writes JSON as text; our connections take the value itself.
+        *plain, headers = args
+        decoded = [msgspec.json.decode(text) for text in headers]
+        return [dict(row) for row in await self._session.fetch(query, [*plain, decoded])]
 
 
-async def defer(session: AsyncSession, job: str, *, key: str, after_s: float = 0, **arguments: Any) -> None:
+async def defer(session: Session, job: str, *, key: str, after_s: float = 0, **arguments: Any) -> None:
     """Enqueue `job` in the caller's transaction. While one with this key is waiting or running, nothing is added."""
     queries = Queries(_SessionDriver(session))  # type: ignore[arg-type]  # enqueueing uses fetch alone
     await queries.enqueue(
@@ -82,32 +97,24 @@ async def defer(session: AsyncSession, job: str, *, key: str, after_s: float = 0
     )
 
 
-async def once(session: AsyncSession, key: str) -> bool:
+async def once(session: Session, key: str) -> bool:
     """True for the first transaction that commits with this key: write it together with the effect."""
-    return bool(await db.execute(session, "INSERT INTO job_done (key) VALUES ($1) ON CONFLICT DO NOTHING", key))
+    return bool(await _ONCE.run(session, key=key))
 
 
-async def sweep_diary(session: AsyncSession) -> int:
+async def sweep_diary(session: Session) -> int:
     """Forget the queue's diary after a week, at most 5,000 entries at a time."""
-    return await db.execute(
-        session,
-        """DELETE FROM pgqueuer_log WHERE id IN (
-               SELECT id FROM pgqueuer_log WHERE created < clock_timestamp() - interval '7 days' LIMIT 5000)""",
-    )
+    return await _FORGET_DIARY.run(session)
 
 
-async def sweep_done(session: AsyncSession) -> int:
+async def sweep_done(session: Session) -> int:
     """Forget keys of `once` after a year, at most 5,000 at a time."""
-    return await db.execute(
-        session,
-        """DELETE FROM job_done WHERE key IN (
-               SELECT key FROM job_done WHERE done_at < clock_timestamp() - interval '1 year' LIMIT 5000)""",
-    )
+    return await _FORGET_DONE.run(session)
 
 
-async def held_count(session: AsyncSession) -> int:
+async def failed_count(session: Session) -> int:
     """Jobs that failed for good and wait for a person."""
-    return int(await db.fetchval(session, "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"))
+    return await _FAILED.one(session)
 
 
 class JobRunner:
@@ -160,7 +167,7 @@ class JobRunner:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PgQueuer]:
-        arguments = self._runtime.db.connect_arguments("siyu-jobs")
+        arguments = connect_arguments(self._runtime.settings, "siyu-jobs")
         pool = await asyncpg.create_pool(min_size=1, max_size=3, **arguments)
         try:
             queuer = PgQueuer.from_asyncpg_pool(pool, channel=Channel("ch_pgqueuer"))

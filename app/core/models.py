@@ -4,22 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import LargeBinary
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from app.core.auth.models import RefreshToken, TokenFamily
-from app.core.events.models import Event, EventCursor, EventInbox, EventParked
-from app.core.tables import Table, made_at, moment, text
-
-__all__ = [
-    "Event",
-    "EventCursor",
-    "EventInbox",
-    "EventParked",
-    "IdempotencyRecord",
-    "JobDone",
-    "RefreshToken",
-    "TokenFamily",
-]
+from app.core.events.models import CursorRow, DeadLetterRow, EventRow, OutboxRow
+from app.core.tables import Table, created_at, moment, text
 
 
 class JobDone(Table, table=True):
@@ -28,7 +17,7 @@ class JobDone(Table, table=True):
     __tablename__ = "job_done"
 
     key: str = text(primary_key=True)
-    done_at: datetime = made_at()
+    done_at: datetime = created_at()
 
 
 class IdempotencyRecord(Table, table=True):
@@ -44,3 +33,15 @@ class IdempotencyRecord(Table, table=True):
     body: bytes | None = Field(None, sa_type=LargeBinary)
     lease_until: datetime = moment()
     created_at: datetime = moment(index=True)
+
+
+TABLES: list[type[SQLModel]] = [
+    CursorRow,
+    DeadLetterRow,
+    EventRow,
+    IdempotencyRecord,
+    JobDone,
+    OutboxRow,
+    RefreshToken,
+    TokenFamily,
+]

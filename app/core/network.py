@@ -6,10 +6,10 @@ _transaction_open: ContextVar[bool] = ContextVar("transaction_open", default=Fal
 
 
 class NetworkInsideTransaction(RuntimeError):
-    """A door to WeChat or Redis was used while this task held a database transaction open: a bug, never a 4xx."""
+    """A client of WeChat or Redis was used while this task held a database transaction open: a bug, never a 4xx."""
 
 
-def require_no_transaction(door: str) -> None:
-    """Called by every door to the network. Raises NetworkInsideTransaction."""
+def require_no_transaction(client: str) -> None:
+    """Called by every client to the network. Raises NetworkInsideTransaction."""
     if _transaction_open.get():
-        raise NetworkInsideTransaction(f"{door} was called while a database transaction was open")
+        raise NetworkInsideTransaction(f"{client} was called while a database transaction was open")

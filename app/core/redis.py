@@ -1,4 +1,4 @@
-"""The door to Redis (or Valkey). It holds only what may vanish at any second, and never inside a transaction."""
+"""The client of Redis (or Valkey). It holds only what may vanish at any second, and never inside a transaction."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a process has opened: settings, database, Redis and the doors of lower rooms, found by their type."""
+"""What a process has opened: settings, database, Redis and the clients of lower modules, found by their type."""
 
 from typing import Any, TypeVar
 
@@ -12,13 +12,13 @@ T = TypeVar("T")
 class Runtime:
     """Handed to routes (through `app.state.runtime`), flows, relays, jobs and sweeps."""
 
-    def __init__(self, settings: Settings, db: Database, redis: Redis, *doors: Any) -> None:
+    def __init__(self, settings: Settings, db: Database, redis: Redis, *clients: Any) -> None:
         self.settings = settings
         self.db = db
         self.redis = redis
-        self._doors: dict[type[Any], Any] = {type(door): door for door in doors}
+        self._clients: dict[type[Any], Any] = {type(client): client for client in clients}
 
-    def door(self, kind: type[T]) -> T:
-        """The opened door of that type, as `runtime.door(WechatPay)`."""
-        found: T = self._doors[kind]
+    def client(self, kind: type[T]) -> T:
+        """The opened client of that type, as `runtime.client(WechatPay)`."""
+        found: T = self._clients[kind]
         return found

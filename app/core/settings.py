@@ -1,12 +1,22 @@
 """Every setting, read from the environment as `SIYU_<NAME>` (or from a `.env` file in the working directory)."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PLACEHOLDER_SECRET = "development-only-secret-development-only"  # noqa: S105  refused outside development, see below
+
+
+class ModuleSettings(BaseSettings):
+    """What one module lets an operator set: a subclass in the module's `settings.py`, its variables behind a prefix of its
+    own (`SIYU_ORDERS_…`), listed in its manifest."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+
+M = TypeVar("M", bound=ModuleSettings)
 
 
 class Settings(BaseSettings):
@@ -53,16 +63,6 @@ class Settings(BaseSettings):
 
     access_ttl_s: int = 30 * 60
     refresh_ttl_s: int = 30 * 24 * 3600
-    order_ttl_s: int = Field(15 * 60, ge=60, description="an unpaid order is closed after this")
-    tip_ttl_s: int = Field(10 * 60, ge=60)
-    tip_max_fen: int = Field(200_000, ge=1, le=5_000_000, description="the most that one tip may be")
-    share_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a share touch can win the sale")
-    room_touch_ttl_s: int = Field(24 * 3600, description="how long a visit to a live room can be credited")
-    guide_touch_ttl_s: int = Field(15 * 24 * 3600, description="how long a guide's touch can win without a bond")
-    tip_host_bps: int = Field(5_000, ge=0, le=10_000, description="the host's part of a tip")
-    tip_store_bps: int = Field(
-        2_000, ge=0, le=10_000, description="the store's part of a tip; the brand keeps the rest"
-    )
 
     wechat_api_base: str = "https://api.weixin.qq.com"
     wechat_pay_base: str = "https://api.mch.weixin.qq.com"
@@ -76,6 +76,22 @@ class Settings(BaseSettings):
     wechat_pay_public_key: str = Field("", description="WeChat Pay's public key: PEM, or a path to a PEM file")
     wechat_pay_public_key_id: str = Field("", description="PUB_KEY_ID_…; the only serial whose signatures count")
 
+    _modules: dict[type[ModuleSettings], ModuleSettings] = PrivateAttr(default_factory=dict)
+
+    def of(self, kind: type[M]) -> M:
+        """A module's own settings, as `settings.of(OrderSettings)`: read from the environment once."""
+        found = self._modules.get(kind)
+        if found is None:
+            found = self._modules[kind] = kind()
+        assert isinstance(found, kind)
+        return found
+
+    def with_modules(self, *modules: ModuleSettings) -> Self:
+        """The same settings with these in place of what the environment says of their modules."""
+        changed = self.model_copy()
+        changed._modules = {**self._modules, **{type(module): module for module in modules}}
+        return changed
+
     @field_validator("public_url", "live_url", "live_api_url", "wechat_api_base", "wechat_pay_base")
     @classmethod
     def _without_slash(cls, address: str) -> str:
@@ -84,8 +100,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_placeholders_in_production(self) -> Self:
-        if self.tip_host_bps + self.tip_store_bps > 10_000:
-            raise ValueError("tip_host_bps and tip_store_bps are together more than the whole")
         field_keys = self.field_key.get_secret_value().split()
         if not field_keys:
             raise ValueError("SIYU_FIELD_KEY is blank")

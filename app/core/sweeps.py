@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from app.core.db import AsyncSession
+from app.core.db import Session
 from app.core.errors import AppError
 from app.core.runtime import Runtime
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 _AT_ONCE = 8
 _PAGE = 200
 
-Due = Callable[[AsyncSession, UUID | None, int], Awaitable[Sequence[UUID]]]
+Due = Callable[[Session, UUID, int], Awaitable[Sequence[UUID]]]
 """Ids that are due and greater than the given one, ascending, at most so many."""
 
 
@@ -24,7 +24,7 @@ async def visit(runtime: Runtime, name: str, *, due: Due, act: Callable[[UUID], 
 
     What `act` raises is logged, and that one stays due for the next sweep. Stopping in the middle is safe.
     """
-    after: UUID | None = None
+    after = UUID(int=0)
     while True:
         async with runtime.db.transaction() as session:
             page = await due(session, after, _PAGE)

@@ -1,4 +1,4 @@
-"""The base of every table, and the few column shapes that all rooms share."""
+"""The base of every table, and the few column shapes that all modules share."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ SQLModel.metadata.naming_convention = {
 
 
 class Table(SQLModel):
-    """A table of one room: its name begins with the room's, its constraints are named by one rule.
+    """A table of one module: its name begins with the module's, its constraints are named by one rule.
 
-    A table class does not validate; bodies do, and CHECK constraints forbid what no verb may write.
+    A table class does not validate; bodies do, and CHECK constraints forbid what no function may write.
     """
 
 
@@ -38,7 +38,7 @@ def moment(**options: Any) -> Any:
     return Field(sa_type=DateTime(timezone=True), **options)
 
 
-def made_at() -> Any:
+def created_at() -> Any:
     """When the row was written, by the database's clock."""
     return Field(
         default=None,

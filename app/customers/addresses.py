@@ -1,137 +1,139 @@
 """A customer's address book."""
 
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import Listing, Session, Statement
 from app.core.errors import NotFound, VersionConflict
-from app.core.http import Page
-from app.core.http.pages import Paging
-from app.core.ids import new_id
+from app.core.ids import AddressId, new_id
+from app.core.paging import Page, Paging
 from app.core.sealed import seal, unseal
 from app.core.settings import Settings
 from app.customers.errors import AddressesFull
-from app.customers.people import hold
-from app.customers.schemas import AddressCreate, AddressPut, AddressView
+from app.customers.people import lock
+from app.customers.schemas import AddressCreate, AddressUpdate, AddressView
 
 MAX_ADDRESSES = 20
 
-_COLUMNS = "id, cipher, province, city, district, version, made_at"
+
+class _Address(msgspec.Struct, frozen=True):
+    id: UUID
+    cipher: bytes
+    province: str
+    city: str
+    district: str
+    version: int
+    created_at: datetime
 
 
-def _sealed(settings: Settings, body: AddressCreate) -> bytes:
-    return seal(settings, msgspec.json.encode([body.name, body.phone, body.detail]).decode())
+class _Secrets(msgspec.Struct, frozen=True, array_like=True):
+    """What is sealed of an address."""
+
+    name: str
+    phone: str
+    detail: str
 
 
-def _view(settings: Settings, row: asyncpg.Record) -> AddressView:
-    name, phone, detail = msgspec.json.decode(unseal(settings, row["cipher"]), type=tuple[str, str, str])
+_COLUMNS = ", ".join(_Address.__struct_fields__)
+_GET = Statement(
+    f"SELECT {_COLUMNS} FROM customers_address WHERE id = :address_id AND customer_id = :customer_id",
+    _Address,
+)
+_LIST = Listing(
+    f"""SELECT {_COLUMNS} FROM customers_address
+        WHERE customer_id = :customer_id AND {{filters}} ORDER BY id DESC LIMIT :limit""",
+    _Address,
+    filters={"after": "id < :after"},
+)
+_COUNT = Statement("SELECT count(*) FROM customers_address WHERE customer_id = :customer_id", int)
+_ADD = Statement(
+    f"""INSERT INTO customers_address (id, customer_id, cipher, province, city, district, version)
+        VALUES (:id, :customer_id, :cipher, :province, :city, :district, 1) RETURNING {_COLUMNS}""",
+    _Address,
+)
+_CHANGE = Statement(
+    f"""UPDATE customers_address
+        SET cipher = :cipher, province = :province, city = :city, district = :district, version = version + 1
+        WHERE id = :address_id AND customer_id = :customer_id AND version = :version RETURNING {_COLUMNS}""",
+    _Address,
+)
+_DELETE = Statement("DELETE FROM customers_address WHERE id = :address_id AND customer_id = :customer_id")
+
+
+def _columns(settings: Settings, body: AddressCreate) -> dict[str, Any]:
+    secrets = msgspec.json.encode(_Secrets(body.name, body.phone, body.detail)).decode()
+    return {
+        "cipher": seal(settings, secrets),
+        "province": body.province,
+        "city": body.city,
+        "district": body.district,
+    }
+
+
+def _view(settings: Settings, row: _Address) -> AddressView:
+    secrets = msgspec.json.decode(unseal(settings, row.cipher), type=_Secrets)
     return AddressView(
-        id=row["id"],
-        name=name,
-        phone=phone,
-        province=row["province"],
-        city=row["city"],
-        district=row["district"],
-        detail=detail,
-        version=row["version"],
-        made_at=row["made_at"],
+        id=row.id,
+        name=secrets.name,
+        phone=secrets.phone,
+        province=row.province,
+        city=row.city,
+        district=row.district,
+        detail=secrets.detail,
+        version=row.version,
+        created_at=row.created_at,
     )
 
 
-async def get(session: AsyncSession, settings: Settings, customer_id: UUID, address_id: UUID) -> AddressView:
+async def get_address(session: Session, settings: Settings, customer_id: UUID, address_id: UUID) -> AddressView:
     """One address of this customer. Raises NotFound."""
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_COLUMNS} FROM customers_address WHERE id = $1 AND customer_id = $2",  # noqa: S608  a constant
-        address_id,
-        customer_id,
-    )
+    row = await _GET.first(session, address_id=address_id, customer_id=customer_id)
     if row is None:
         raise NotFound
     return _view(settings, row)
 
 
-async def of_customer(
-    session: AsyncSession, settings: Settings, customer_id: UUID, paging: Paging
-) -> Page[AddressView]:
+async def list_addresses(session: Session, settings: Settings, customer_id: UUID, paging: Paging) -> Page[AddressView]:
     """The address book, newest first."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_COLUMNS} FROM customers_address
-            WHERE customer_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3""",  # noqa: S608  constants only
-        customer_id,
-        paging.after_id("adr"),
-        paging.limit + 1,
-    )
-    return paging.page("adr", [_view(settings, row) for row in rows], [row["id"] for row in rows])
+    return await paging.read(session, AddressId, _LIST, partial(_view, settings), customer_id=customer_id)
 
 
-async def add(session: AsyncSession, settings: Settings, customer_id: UUID, body: AddressCreate) -> UUID:
+async def create_address(session: Session, settings: Settings, customer_id: UUID, body: AddressCreate) -> AddressView:
     """Write an address into the book. Raises AddressesFull, NotFound when the customer is gone."""
-    await hold(session, customer_id)
-    kept = await db.fetchval(session, "SELECT count(*) FROM customers_address WHERE customer_id = $1", customer_id)
-    if kept >= MAX_ADDRESSES:
+    await lock(session, customer_id)
+    if await _COUNT.one(session, customer_id=customer_id) >= MAX_ADDRESSES:
         raise AddressesFull(limit=MAX_ADDRESSES)
-    address_id = new_id()
-    await db.execute(
-        session,
-        """INSERT INTO customers_address (id, customer_id, cipher, province, city, district, version)
-           VALUES ($1, $2, $3, $4, $5, $6, 1)""",
-        address_id,
-        customer_id,
-        _sealed(settings, body),
-        body.province,
-        body.city,
-        body.district,
-    )
-    return address_id
+    row = await _ADD.one(session, id=new_id(), customer_id=customer_id, **_columns(settings, body))
+    return _view(settings, row)
 
 
-async def change(
-    session: AsyncSession, settings: Settings, customer_id: UUID, address_id: UUID, body: AddressPut
-) -> None:
+async def update_address(
+    session: Session, settings: Settings, customer_id: UUID, address_id: UUID, body: AddressUpdate
+) -> AddressView:
     """Replace an address. Raises NotFound, VersionConflict."""
-    changed = await db.execute(
-        session,
-        """UPDATE customers_address
-           SET cipher = $4, province = $5, city = $6, district = $7, version = version + 1
-           WHERE id = $1 AND customer_id = $2 AND version = $3""",
-        address_id,
-        customer_id,
-        body.version,
-        _sealed(settings, body),
-        body.province,
-        body.city,
-        body.district,
+    row = await _CHANGE.first(
+        session, address_id=address_id, customer_id=customer_id, version=body.version, **_columns(settings, body)
     )
-    if changed:
-        return
-    current = await db.fetchval(
-        session, "SELECT version FROM customers_address WHERE id = $1 AND customer_id = $2", address_id, customer_id
-    )
-    if current is None:
-        raise NotFound
-    raise VersionConflict(version=current)
+    if row is None:
+        current = await get_address(session, settings, customer_id, address_id)
+        raise VersionConflict(version=current.version)
+    return _view(settings, row)
 
 
-async def remove(session: AsyncSession, customer_id: UUID, address_id: UUID) -> None:
+async def delete_address(session: Session, customer_id: UUID, address_id: UUID) -> None:
     """Strike an address from the book; orders keep their own copy. Raises NotFound."""
-    if not await db.execute(
-        session, "DELETE FROM customers_address WHERE id = $1 AND customer_id = $2", address_id, customer_id
-    ):
+    if not await _DELETE.run(session, address_id=address_id, customer_id=customer_id):
         raise NotFound
 
 
-async def address_snapshot(
-    session: AsyncSession, settings: Settings, customer_id: UUID, address_id: UUID
-) -> dict[str, Any]:
+async def address_snapshot(session: Session, settings: Settings, customer_id: UUID, address_id: UUID) -> dict[str, Any]:
     """Where a parcel goes, to be sealed into the order: name, phone, province, city, district, detail, in plain text.
 
     Raises NotFound when it is not an address of this customer.
     """
-    address = await get(session, settings, customer_id, address_id)
+    address = await get_address(session, settings, customer_id, address_id)
     return address.model_dump(include={"name", "phone", "province", "city", "district", "detail"})

@@ -2,9 +2,11 @@
 
 * Conflict 409
   + AddressesFull   a customer keeps at most `limit` addresses
+* Unprocessable 422
+  + AppidUnknown    the mini-program is not one of this deployment
 """
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Unprocessable
 
 
 class AddressesFull(Conflict):
@@ -12,3 +14,12 @@ class AddressesFull(Conflict):
 
     en = "At most {limit} addresses are kept; delete one first."
     zh = "最多保存 {limit} 个收货地址，请先删除一个。"
+    limit: int
+
+
+class AppidUnknown(Unprocessable):
+    """The login names a mini-program that this deployment does not serve."""
+
+    en = "The mini-program {appid} is not served here."
+    zh = "此处未接入小程序 {appid}。"
+    appid: str

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, Uuid
 from sqlmodel import Field
 
-from app.core.tables import Table, made_at, text
+from app.core.tables import Table, created_at, text
 
 
 class Customer(Table, table=True):
@@ -19,7 +19,7 @@ class Customer(Table, table=True):
     avatar_url: str | None = text(default=None)
     phone_cipher: bytes | None = Field(None, sa_type=LargeBinary)
     phone_index: bytes | None = Field(None, sa_type=LargeBinary, index=True)
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Identity(Table, table=True):
@@ -45,7 +45,7 @@ class Identity(Table, table=True):
             index=True,
         )
     )
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Address(Table, table=True):
@@ -60,4 +60,4 @@ class Address(Table, table=True):
     city: str = text()
     district: str = text()
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()

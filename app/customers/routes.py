@@ -1,164 +1,123 @@
-"""What customers call: login, oneself, the address book."""
+"""Customers over HTTP: login, profile and address book."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.core import auth
 from app.core.auth import CurrentCustomer, CurrentLogin, RefreshReused, public
-from app.core.errors import (
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Unauthenticated,
-    UpstreamFailed,
-    ValidationFailed,
-    VersionConflict,
-)
-from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, door, limit, problems
+from app.core.errors import NotFound, Unauthenticated, UpstreamFailed, VersionConflict
+from app.core.http import Page, PageQuery, RuntimeDep, Tx, limit, problems
 from app.core.ids import AddressId
 from app.customers import addresses, flows, people
-from app.customers.errors import AddressesFull
+from app.customers.errors import AddressesFull, AppidUnknown
 from app.customers.schemas import (
     AddressCreate,
-    AddressPut,
+    AddressUpdate,
     AddressView,
     CustomerView,
-    MePut,
     PhoneCreate,
     PhoneView,
+    ProfileUpdate,
     SessionCreate,
     SessionRefresh,
     SessionView,
 )
-from app.wechat import CodeRefused, MiniProgram, WechatRefused
+from app.wechat import CodeRefused, WechatRefused
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 routers = [router]
-
-Wechat = Annotated[MiniProgram, Depends(door(MiniProgram))]
 
 
 @router.post(
     "/session",
     summary="Log in with a code of wx.login",
     dependencies=[public, limit("customers.log_in", "120/minute")],
-    responses=problems(CodeRefused, RateLimited, UpstreamFailed, WechatRefused, ValidationFailed),
+    responses=problems(AppidUnknown, CodeRefused, UpstreamFailed, WechatRefused),
 )
-async def log_in(body: SessionCreate, database: Db, runtime: RuntimeDep, wechat: Wechat) -> SessionView:
+async def log_in(body: SessionCreate, runtime: RuntimeDep) -> SessionView:
     """Call `wx.login`, send its `code`, keep both tokens. A code works once, within five minutes.
 
     The first login makes the customer; the same person in another mini-program of the brand is the same customer.
     """
-    return await flows.log_in(database, runtime.settings, wechat, body.code)
+    return await flows.log_in(runtime, body)
 
 
 @router.post(
     "/session/refresh",
-    summary="Exchange the refresh token for a new pair",
+    summary="Refresh a login",
     dependencies=[public, limit("customers.refresh", "120/minute")],
-    responses=problems(Unauthenticated, RefreshReused, RateLimited, ValidationFailed),
+    responses=problems(Unauthenticated, RefreshReused),
 )
-async def refresh(body: SessionRefresh, database: Db, runtime: RuntimeDep) -> SessionView:
-    """Customers and staff alike. The refresh token rotates: keep the new one. Sending an old one again ends the whole
+async def refresh_session(body: SessionRefresh, runtime: RuntimeDep) -> SessionView:
+    """For customers and staff. The refresh token rotates: keep the new one. Sending an old one again ends the whole
     login (`refresh_reused`), because two parties then hold the same token. After a lost reply, log in again."""
-    return await flows.refresh(database, runtime.settings, body.refresh_token)
+    return await flows.refresh_session(runtime, body.refresh_token)
 
 
-@router.delete("/session", summary="Log out", status_code=204, responses=problems(Unauthenticated))
+@router.delete("/session", summary="Log out", status_code=204)
 async def log_out(actor: CurrentLogin, session: Tx) -> None:
-    """Ends this login, of a customer or of staff: its refresh token is dead at once, and so is a staff member's access
+    """Ends this login, of a customer or of staff. Its refresh token is dead at once, and so is a staff member's access
     token; a customer's access token runs out within 30 minutes."""
     await auth.revoke_family(session, actor.family)
 
 
-@router.get("/me", summary="Oneself", responses=problems(Unauthenticated, Forbidden, NotFound))
-async def me(actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> CustomerView:
+@router.get("/me", summary="Get your profile", responses=problems(NotFound))
+async def get_profile(actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> CustomerView:
     """Nickname, picture and the masked phone number."""
-    return await people.view(session, runtime.settings, actor.id)
+    return await people.get_customer(session, runtime.settings, actor.id)
 
 
-@router.put(
-    "/me",
-    summary="Change nickname and picture",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def put_me(actor: CurrentCustomer, body: MePut, session: Tx, runtime: RuntimeDep) -> CustomerView:
+@router.put("/me", summary="Change nickname and picture", responses=problems(NotFound))
+async def update_profile(actor: CurrentCustomer, body: ProfileUpdate, session: Tx, runtime: RuntimeDep) -> CustomerView:
     """Replaces both; a picture that is left out is removed. Others see the nickname masked ("L**")."""
-    await people.rename(session, actor.id, body)
-    return await people.view(session, runtime.settings, actor.id)
+    return await people.rename(session, runtime.settings, actor.id, body)
 
 
 @router.post(
     "/me/phone",
-    summary="Give one's phone number",
-    responses=problems(
-        Unauthenticated, Forbidden, NotFound, CodeRefused, RateLimited, UpstreamFailed, WechatRefused, ValidationFailed
-    ),
+    summary="Give your phone number",
+    responses=problems(NotFound, CodeRefused, UpstreamFailed, WechatRefused),
 )
 async def give_phone(
     actor: CurrentCustomer,
     body: PhoneCreate,
-    database: Db,
     runtime: RuntimeDep,
-    wechat: Wechat,
     _: Annotated[None, limit("customers.phone", "10/minute")],
 ) -> PhoneView:
     """Send the `code` of the `getPhoneNumber` button. The number is kept sealed and only ever shown masked."""
-    return await flows.give_phone(database, runtime.settings, wechat, actor.id, body.code)
+    return await flows.give_phone(runtime, actor.id, body.code)
 
 
-@router.get(
-    "/me/addresses", summary="The address book", responses=problems(Unauthenticated, Forbidden, ValidationFailed)
-)
+@router.get("/me/addresses", summary="List your addresses")
 async def list_addresses(
     actor: CurrentCustomer, session: Tx, runtime: RuntimeDep, paging: PageQuery
 ) -> Page[AddressView]:
     """Newest first; at most 20 are kept, so one page of the default size holds all."""
-    return await addresses.of_customer(session, runtime.settings, actor.id, paging)
+    return await addresses.list_addresses(session, runtime.settings, actor.id, paging)
 
 
-@router.post(
-    "/me/addresses",
-    summary="Add an address",
-    status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, AddressesFull, ValidationFailed),
-)
-async def add_address(actor: CurrentCustomer, body: AddressCreate, session: Tx, runtime: RuntimeDep) -> AddressView:
+@router.post("/me/addresses", summary="Add an address", status_code=201, responses=problems(NotFound, AddressesFull))
+async def create_address(actor: CurrentCustomer, body: AddressCreate, session: Tx, runtime: RuntimeDep) -> AddressView:
     """At most 20 are kept; one more is `addresses_full`."""
-    address_id = await addresses.add(session, runtime.settings, actor.id, body)
-    return await addresses.get(session, runtime.settings, actor.id, address_id)
+    return await addresses.create_address(session, runtime.settings, actor.id, body)
 
 
-@router.get(
-    "/me/addresses/{address_id}",
-    summary="One address",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def get_address(actor: CurrentCustomer, address_id: AddressId, session: Tx, runtime: RuntimeDep) -> AddressView:
-    """One's own address, in full."""
-    return await addresses.get(session, runtime.settings, actor.id, address_id)
+@router.get("/me/addresses/{id}", summary="Get an address", responses=problems(NotFound))
+async def get_address(id: AddressId, actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> AddressView:
+    """In full: it is yours."""
+    return await addresses.get_address(session, runtime.settings, actor.id, id)
 
 
-@router.put(
-    "/me/addresses/{address_id}",
-    summary="Change an address",
-    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
-)
-async def change_address(
-    actor: CurrentCustomer, address_id: AddressId, body: AddressPut, session: Tx, runtime: RuntimeDep
+@router.put("/me/addresses/{id}", summary="Change an address", responses=problems(NotFound, VersionConflict))
+async def update_address(
+    id: AddressId, actor: CurrentCustomer, body: AddressUpdate, session: Tx, runtime: RuntimeDep
 ) -> AddressView:
     """Replaces it whole. Orders placed before keep the address they were placed with."""
-    await addresses.change(session, runtime.settings, actor.id, address_id, body)
-    return await addresses.get(session, runtime.settings, actor.id, address_id)
+    return await addresses.update_address(session, runtime.settings, actor.id, id, body)
 
 
-@router.delete(
-    "/me/addresses/{address_id}",
-    summary="Delete an address",
-    status_code=204,
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def remove_address(actor: CurrentCustomer, address_id: AddressId, session: Tx) -> None:
+@router.delete("/me/addresses/{id}", summary="Delete an address", status_code=204, responses=problems(NotFound))
+async def delete_address(id: AddressId, actor: CurrentCustomer, session: Tx) -> None:
     """Gone for good; orders placed before keep their own copy."""
-    await addresses.remove(session, actor.id, address_id)
+    await addresses.delete_address(session, actor.id, id)

@@ -7,7 +7,7 @@ def mask(name: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """Enough to recognise one's own: "13812345678" → "138****5678"; a short number keeps its last two digits."""
+    """Enough for its owner to recognise it: "13812345678" → "138****5678"; a short number keeps its last two digits."""
     if len(phone) < 9:
         return "*" * max(0, len(phone) - 2) + phone[-2:]
     return f"{phone[:3]}{'*' * (len(phone) - 7)}{phone[-4:]}"

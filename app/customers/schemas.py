@@ -1,26 +1,31 @@
 """Bodies, views and value types of customers."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from app.core.http import Body, Plain, View
-from app.core.http.schemas import At
 from app.core.ids import AddressId, CustomerId
+from app.core.schemas import At, Body, Name, Phone, Plain, Region, Street, Version, View
 
 Code = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+Appid = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,32}$")]
 Nickname = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
-Region = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
-Street = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
 HttpsUrl = Annotated[str, StringConstraints(max_length=512, pattern=r"^https://[\x21-\x7e]+$")]
 
 
+class IdentityKind(StrEnum):
+    """How WeChat names a person: within one mini-program, or across all of the brand's."""
+
+    OPENID = "openid"
+    UNIONID = "unionid"
+
+
 class SessionCreate(Body):
-    """The code of `wx.login`."""
+    """The code of `wx.login`, and the mini-program that it was made in."""
 
     code: Code = Field(examples=["0e3Xbd000hQK0T1nUR200xR3nV2Xbd0Q"])
+    appid: Appid | None = Field(None, description="May be left out where there is only one mini-program.")
 
 
 class SessionRefresh(Body):
@@ -30,13 +35,13 @@ class SessionRefresh(Body):
 
 
 class CustomerView(View):
-    """Oneself. `phone` is masked and null until it was given."""
+    """The customer who is logged in. `phone` is masked, and null until they gave it."""
 
     id: CustomerId
     nickname: str = Field(examples=["Lily"])
     avatar_url: str | None
     phone: str | None = Field(examples=["138****5678"])
-    made_at: At
+    created_at: At
 
 
 class SessionView(View):
@@ -49,8 +54,8 @@ class SessionView(View):
     customer: CustomerView | None
 
 
-class MePut(Body):
-    """How one wants to be called and seen."""
+class ProfileUpdate(Body):
+    """Nickname and picture, both replaced."""
 
     nickname: Nickname = Field(examples=["Lily"])
     avatar_url: HttpsUrl | None = Field(None, examples=["https://cdn.example.com/a/lily.png"])
@@ -63,7 +68,7 @@ class PhoneCreate(Body):
 
 
 class PhoneView(View):
-    """The number as far as it is shown."""
+    """The number, masked."""
 
     phone: str = Field(examples=["138****5678"])
 
@@ -71,7 +76,7 @@ class PhoneView(View):
 class AddressCreate(Body):
     """Where a parcel goes."""
 
-    name: Line = Field(examples=["李雷"])
+    name: Name = Field(examples=["李雷"])
     phone: Phone = Field(examples=["13812345678"])
     province: Region = Field(examples=["浙江省"])
     city: Region = Field(examples=["杭州市"])
@@ -79,14 +84,14 @@ class AddressCreate(Body):
     detail: Street = Field(examples=["文三路 100 号 3 幢 201 室"])
 
 
-class AddressPut(AddressCreate):
+class AddressUpdate(AddressCreate):
     """The whole address again, with the `version` it was read with."""
 
-    version: int = Field(ge=1, le=2**31 - 1)
+    version: Version
 
 
 class AddressView(View):
-    """One's own address, readable by oneself only."""
+    """An address in full; only its owner reads it."""
 
     id: AddressId
     name: str
@@ -96,4 +101,4 @@ class AddressView(View):
     district: str
     detail: str
     version: int
-    made_at: At
+    created_at: At

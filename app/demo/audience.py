@@ -77,12 +77,15 @@ class Audience:
 
         await asyncio.gather(*(one(viewer) for viewer in self.viewers))
 
-    async def wait_for(self, wanted: dict[str, int], within_s: float = 60) -> bool:
+    async def wait_for(self, requested: dict[str, int], within_s: float = 60) -> bool:
         """Whether every viewer hears at least so many events of each type in time."""
         deadline = asyncio.get_running_loop().time() + within_s
         while asyncio.get_running_loop().time() < deadline:
             if all(
-                all(Counter(event["type"] for event in viewer.heard.values())[kind] >= n for kind, n in wanted.items())
+                all(
+                    Counter(event["type"] for event in viewer.heard.values())[kind] >= n
+                    for kind, n in requested.items()
+                )
                 for viewer in self.viewers
             ):
                 return True

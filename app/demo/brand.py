@@ -11,7 +11,7 @@ from app import stores
 from app.core.db import Database
 from app.core.settings import Settings
 from app.demo.people import Api, RequestFailed
-from app.main import create_app
+from app.processes.api import create_app
 
 HQ_LOGIN = "hq"
 PASSWORD = "siyu-development"  # noqa: S105  development data, printed on the screen

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 import httpx
 from rich.console import Console
 
-from app import schema
 from app.core.db import Database
 from app.core.settings import Settings
 from app.demo.brand import create_headquarters
 from app.demo.receipt import Receipt
 from app.demo.scenes import Play
-from app.development import environment_of, throwaway
-from app.stack import Stack
+from app.migrations import schema
+from app.processes.dev import environment_of, throwaway
+from app.processes.stack import Stack
 
 console = Console(stderr=True)
 

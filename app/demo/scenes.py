@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 
-from app.auditor import run_audit
 from app.core import events
 from app.core.clock import CHINA, utc_now
 from app.core.db import Database
@@ -16,6 +15,7 @@ from app.demo.audience import Audience
 from app.demo.brand import PASSWORD, Brand, build
 from app.demo.people import Api, Customer
 from app.demo.receipt import Receipt
+from app.processes.auditor import run_audit
 
 LEVEL1_BPS, LEVEL2_BPS = 1_000, 300
 TIP_FEN = 990
@@ -25,7 +25,7 @@ NAMES = ("Lily", "王芳", "李强", "Tom", "陈晨", "赵敏", "Nina", "周杰"
 
 @dataclass
 class Purchase:
-    """One buyer's order. `by_link` says that he came by the distributor's link."""
+    """One buyer's order. `by_link` says that they came by the distributor's link."""
 
     buyer: Customer
     quantity: int
@@ -151,7 +151,7 @@ class Play:
         body = {**basket, "expected_payable_fen": quote["payable_fen"], "remark": None}
         placed = await buyer.post("/v1/mall/orders", body, once=True)
         await self._pay(placed["payment"]["charge"], {"repeat": 3, "forge": 1})
-        return Purchase(buyer, quantity, by_link, placed["orders"][0])
+        return Purchase(buyer, quantity, by_link, placed["order"])
 
     async def _pay(self, charge: str, how: dict[str, Any]) -> None:
         paid = await self._simulator.post(f"/simulator/charges/{charge}/pay", json=how)
@@ -173,7 +173,7 @@ class Play:
             customer = self.audience.viewers[index].customer
             tip = await customer.post(path, {"amount_fen": TIP_FEN, "message": "讲得真好"}, once=True)
             await self._pay(tip["payment"]["charge"], {"repeat": 2})
-            await customer.post(f"{path}/{tip['id']}/confirmation")
+            await customer.post(f"/v1/live/tips/{tip['id']}/confirmation")
 
         await asyncio.gather(*(one(index) for index in range(tips)))
 
@@ -191,10 +191,10 @@ class Play:
     async def _hear(self, buyers: int, tips: int) -> None:
         self._say("8/9  every viewer hears every sale, tip and message in one order")
         spoken = len(self.audience.viewers[::5])
-        wanted = {"order.paid": buyers, "tip.paid": tips, "chat.said": spoken}
-        heard = await self.audience.wait_for(wanted)
+        expected = {"order.paid": buyers, "tip.paid": tips, "chat.said": spoken}
+        heard = await self.audience.wait_for(expected)
         counts = self.audience.counts()
-        for kind, number in wanted.items():
+        for kind, number in expected.items():
             least, most = min(c[kind] for c in counts), max(c[kind] for c in counts)
             self.receipt.check(f"{kind} heard by each viewer (least, most)", [number, number], [least, most])
         self.receipt.check("all was heard in time", True, heard)
@@ -234,7 +234,7 @@ class Play:
                 behind = await events.lag(session)
             order = await self.refunded.buyer.get(f"/v1/mall/orders/{self.refunded.order['id']}")
             calls = (await self._simulator.get("/simulator/calls", params={"limit": 1000})).json()["items"]
-            sent = any(call["path"] == "/v1/mall/refunds/notify" and call["status"] == 204 for call in calls)
+            sent = any(call["path"].endswith("/refunds/notify") and call["status"] == 204 for call in calls)
             if not any(behind.values()) and order["refund_status"] != "none" and sent:
                 return
             await asyncio.sleep(0.1)

@@ -2,9 +2,10 @@
 
 A customer applies, headquarters decides; an approved distributor is a promoter in attribution. A commission is a share of
 a line's goods paid at the rate of the terms that were valid when the order was placed; at most two levels of a line earn
-(the credited distributor and his frozen upline), by the database's own constraint, and nobody earns from recruiting.
-A consumer of the mall's facts holds commissions and takes them back with refunds, cumulatively, with the same money in
-the ledger, so any series of part refunds ends exact. It also counts what each link sold, whatever that earned.
+(the credited distributor and their frozen upline), by the database's own constraint, together no more than the cap of the
+terms, and nobody earns from recruiting. A consumer of the mall's events writes commissions down, holds their money at
+payees and takes it back with refunds, cumulatively, so any series of part refunds ends exact. It also counts what each link
+sold, whatever that earned. Where a commission's money is (held, released, reversed) is the state of its hold.
 """
 
 from app.distribution.commissions import EarnedCommission, earned_on

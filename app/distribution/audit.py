@@ -1,121 +1,124 @@
-"""The invariants of distribution: each fact has its commission and its link's sale, each of these its fact, and the books
-agree."""
+"""The invariants of distribution: each event has its commission and its link's sale, each of these its event, and the money
+of each commission is held by payees."""
 
-from app.core import db
-from app.core.db import AsyncSession
-from app.core.ids import wire
+from app.core.audits import breaches_of, checks
+from app.core.db import Session
+from app.distribution.commissions import CONSUMER, SOURCE
+from app.distribution.events import CommissionClawedBack, CommissionHeld
 from app.distribution.rules import DEFAULT_TERMS
+from app.mall.aftersales import RefundAgreed
+from app.mall.orders import OrderPaid
 
-_CONSUMER = "distribution.commissions"
-
-# The facts that the consumer has applied.
+# The events that the consumer has applied.
 _SEEN = """
-seen AS (
+WITH seen AS (
     SELECT e.type, e.payload FROM event e
-    WHERE e.type IN ('mall.order_paid', 'mall.refund_agreed')
-      AND e.seq <= coalesce((SELECT seq FROM event_cursor WHERE consumer = $1), 0)
-      AND NOT EXISTS (SELECT 1 FROM event_parked p
-                      WHERE p.consumer = $1 AND p.seq = e.seq AND p.resolved_at IS NULL)
+    WHERE e.type IN (:paid, :refunded) AND e.seq <= coalesce((SELECT seq FROM event_cursor WHERE consumer = :consumer), 0)
+      AND NOT EXISTS (SELECT 1 FROM event_dead_letter d
+                      WHERE d.consumer = :consumer AND d.seq = e.seq AND d.resolved_at IS NULL)
+)"""
+
+_OF_EVENTS = checks(
+    {
+        "commission of line {line_id} level {level} is {was}, the events and terms say {due}": f"""{_SEEN}, refunds AS (
+                SELECT (l ->> 'line_id')::uuid AS line_id, sum((l ->> 'amount_fen')::bigint)::bigint AS refunded_fen
+                FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded GROUP BY 1
+            ), lines AS (
+                SELECT (s.payload ->> 'order_id')::uuid AS order_id, s.payload ->> 'book' AS book,
+                       (l ->> 'line_id')::uuid AS line_id, (l ->> 'goods_paid_fen')::bigint AS base_fen,
+                       (l -> 'credit' ->> 'distributor_id')::uuid AS distributor_id,
+                       (l -> 'credit' ->> 'upline_id')::uuid AS upline_id,
+                       t.id AS terms_id, coalesce(t.level1_bps, :level1_bps) AS level1_bps,
+                       coalesce(t.level2_bps, :level2_bps) AS level2_bps
+                FROM seen s
+                CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
+                LEFT JOIN LATERAL (
+                    SELECT id, level1_bps, level2_bps FROM distribution_terms
+                    WHERE valid_from <= (s.payload ->> 'placed_at')::timestamptz ORDER BY valid_from DESC, id DESC LIMIT 1
+                ) t ON true
+                WHERE s.type = :paid AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
+            ), due AS (
+                SELECT l.line_id, x.level,
+                       (l.order_id, x.distributor_id, l.book, l.base_fen, x.rate_bps, x.amount_fen,
+                        x.amount_fen - ((l.base_fen - coalesce(r.refunded_fen, 0)) * x.rate_bps + 5000) / 10000,
+                        coalesce(r.refunded_fen, 0), l.terms_id)::text AS said
+                FROM lines l
+                CROSS JOIN LATERAL (
+                    SELECT level, distributor_id, rate_bps, (l.base_fen * rate_bps + 5000) / 10000 AS amount_fen
+                    FROM (VALUES (1, l.distributor_id, l.level1_bps), (2, l.upline_id, l.level2_bps))
+                        AS v(level, distributor_id, rate_bps)
+                ) x
+                LEFT JOIN refunds r USING (line_id)
+                WHERE x.distributor_id IS NOT NULL AND x.amount_fen > 0
+            ), written AS (
+                SELECT line_id, level, (order_id, distributor_id, book, base_fen, rate_bps, amount_fen, clawed_back_fen,
+                                        refunded_fen, terms_id)::text AS said
+                FROM distribution_commission
+            )
+            SELECT line_id, level, coalesce(w.said, 'none') AS was, coalesce(d.said, 'none') AS due
+            FROM due d FULL JOIN written w USING (line_id, level) WHERE d.said IS DISTINCT FROM w.said""",
+        "line {line_id} is {was} as a link's sale, the events say {due}": f"""{_SEEN}, due AS (
+                SELECT (l ->> 'line_id')::uuid AS line_id,
+                       ((s.payload ->> 'order_id')::uuid, (l -> 'credit' ->> 'touchpoint_id')::uuid,
+                        (l ->> 'goods_paid_fen')::bigint)::text AS said
+                FROM seen s CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
+                WHERE s.type = :paid AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
+                  AND l -> 'credit' ->> 'touchpoint_id' IS NOT NULL
+            ), written AS (
+                SELECT line_id, (order_id, touchpoint_id, goods_paid_fen)::text AS said
+                FROM distribution_link_sale
+            )
+            SELECT line_id, coalesce(w.said, 'nothing') AS was, coalesce(d.said, 'nothing') AS due
+            FROM due d FULL JOIN written w USING (line_id) WHERE d.said IS DISTINCT FROM w.said""",
+        "{was} of commission {id} was taken back for {reason_id}, which is no refund of its line": f"""{_SEEN}, refunds AS (
+                SELECT (s.payload ->> 'refund_id')::uuid AS refund_id, (l ->> 'line_id')::uuid AS line_id
+                FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded
+            )
+            SELECT h.source_id AS id, t.reason_id, t.amount_fen AS was
+            FROM payees_take_back t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
+            LEFT JOIN distribution_commission c ON c.id = h.source_id
+            LEFT JOIN refunds r ON r.refund_id = t.reason_id AND r.line_id = c.line_id
+            WHERE r.refund_id IS NULL""",
+    }
 )
-"""
 
-# What they say each line and level must have earned and lost.
-_DIFFERENCES = f"""
-WITH {_SEEN}, refunded AS (
-    SELECT (l ->> 'line_id')::uuid AS line_id, sum((l ->> 'amount_fen')::bigint)::bigint AS refunded_fen
-    FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l
-    WHERE s.type = 'mall.refund_agreed' GROUP BY 1
-), paid AS (
-    SELECT (l ->> 'line_id')::uuid AS line_id, (l ->> 'goods_paid_fen')::bigint AS base_fen,
-           (l -> 'credit' ->> 'distributor_id')::uuid AS distributor_id, (l -> 'credit' ->> 'upline_id')::uuid AS upline_id,
-           coalesce(t.level1_bps, $2) AS level1_bps, coalesce(t.level2_bps, $3) AS level2_bps
-    FROM seen s
-    CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
-    LEFT JOIN LATERAL (
-        SELECT level1_bps, level2_bps FROM distribution_terms
-        WHERE valid_from <= (s.payload ->> 'placed_at')::timestamptz ORDER BY valid_from DESC, id DESC LIMIT 1
-    ) t ON true
-    WHERE s.type = 'mall.order_paid' AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
-), expected AS (
-    SELECT p.line_id, x.level, x.distributor_id, (p.base_fen * x.rate_bps + 5000) / 10000 AS amount_fen,
-           ((p.base_fen - coalesce(r.refunded_fen, 0)) * x.rate_bps + 5000) / 10000 AS left_fen
-    FROM paid p
-    CROSS JOIN LATERAL (VALUES (1, p.distributor_id, p.level1_bps), (2, p.upline_id, p.level2_bps))
-        AS x(level, distributor_id, rate_bps)
-    LEFT JOIN refunded r USING (line_id)
-    WHERE x.distributor_id IS NOT NULL AND (p.base_fen * x.rate_bps + 5000) / 10000 > 0
+_OF_MONEY = checks(
+    {
+        "commission {id} is {was}, its hold is {due}": """
+            SELECT coalesce(c.id, h.id) AS id, coalesce(c.said, 'none') AS was, coalesce(h.said, 'none') AS due
+            FROM (SELECT id, (distributor_id, book, amount_fen, clawed_back_fen)::text AS said
+                  FROM distribution_commission) c
+            FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, taken_back_fen)::text AS said
+                       FROM payees_hold WHERE source = :source) h USING (id)
+            WHERE c.said IS DISTINCT FROM h.said""",
+        "commission {id} is {was}, its own events tell of {due}": """
+            SELECT coalesce(c.id, e.id) AS id, coalesce(c.said, 'none') AS was, coalesce(e.said, 'none') AS due
+            FROM (SELECT id, (amount_fen, clawed_back_fen)::text AS said FROM distribution_commission) c
+            FULL JOIN (
+                SELECT (payload ->> 'commission_id')::uuid AS id,
+                       (coalesce(sum((payload ->> 'amount_fen')::bigint) FILTER (WHERE type = :held), 0)::bigint,
+                        coalesce(sum((payload ->> 'amount_fen')::bigint) FILTER (WHERE type = :clawed_back), 0)::bigint
+                       )::text AS said
+                FROM told WHERE type IN (:held, :clawed_back) GROUP BY 1
+            ) e USING (id)
+            WHERE c.said IS DISTINCT FROM e.said""",
+    },
+    told=True,
 )
-SELECT line_id, level, e.distributor_id AS expected_for, c.distributor_id AS written_for,
-       coalesce(e.amount_fen, 0) AS expected_fen, coalesce(c.amount_fen, 0) AS written_fen,
-       coalesce(e.left_fen, 0) AS expected_left_fen, coalesce(c.amount_fen - c.clawed_fen, 0) AS left_fen
-FROM expected e FULL JOIN distribution_commission c USING (line_id, level)
-WHERE (e.distributor_id, e.amount_fen, e.left_fen)
-      IS DISTINCT FROM (c.distributor_id, c.amount_fen, c.amount_fen - c.clawed_fen)
-LIMIT 20
-"""  # noqa: S608  a constant
-
-# What they say each link must have sold.
-_UNSOLD = f"""
-WITH {_SEEN}, expected AS (
-    SELECT (l ->> 'line_id')::uuid AS line_id, (s.payload ->> 'order_id')::uuid AS order_id,
-           (l -> 'credit' ->> 'distributor_id')::uuid AS distributor_id,
-           (l -> 'credit' ->> 'touchpoint_id')::uuid AS touchpoint_id, (l ->> 'goods_paid_fen')::bigint AS goods_paid_fen
-    FROM seen s CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
-    WHERE s.type = 'mall.order_paid' AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
-      AND l -> 'credit' ->> 'touchpoint_id' IS NOT NULL
-)
-SELECT line_id, e.goods_paid_fen AS expected_fen, w.goods_paid_fen AS written_fen,
-       e.touchpoint_id AS expected_for, w.touchpoint_id AS written_for
-FROM expected e FULL JOIN distribution_link_sale w USING (line_id)
-WHERE (e.order_id, e.distributor_id, e.touchpoint_id, e.goods_paid_fen)
-      IS DISTINCT FROM (w.order_id, w.distributor_id, w.touchpoint_id, w.goods_paid_fen)
-LIMIT 20
-"""  # noqa: S608  a constant
-
-_HELD = """
-SELECT owner, coalesce(l.held_fen, 0)::bigint AS ledger_fen, coalesce(c.held_fen, 0)::bigint AS held_fen
-FROM (
-    SELECT owner, -sum(amount_fen) AS held_fen FROM ledger_entry
-    WHERE account = 'payee_held' AND owner IN (SELECT id FROM distribution_distributor) GROUP BY owner
-) l
-FULL JOIN (
-    SELECT distributor_id AS owner, sum(amount_fen - clawed_fen) AS held_fen FROM distribution_commission
-    WHERE status = 'held' GROUP BY distributor_id
-) c USING (owner)
-WHERE coalesce(l.held_fen, 0) <> coalesce(c.held_fen, 0)
-LIMIT 20
-"""
-
-_CLAWED = """
-SELECT c.id, c.clawed_fen, coalesce(sum(b.amount_fen), 0)::bigint AS clawbacks_fen
-FROM distribution_commission c LEFT JOIN distribution_clawback b ON b.commission_id = c.id
-GROUP BY c.id HAVING c.clawed_fen <> coalesce(sum(b.amount_fen), 0)
-LIMIT 20
-"""
 
 
-async def audit(session: AsyncSession) -> list[str]:
-    """Commissions are what facts and terms say, sales of links what facts say; claw-backs add up; what the ledger holds
-    for each is what is held."""
-    differences = await db.fetch(session, _DIFFERENCES, _CONSUMER, DEFAULT_TERMS.level1_bps, DEFAULT_TERMS.level2_bps)
-    breaches = [
-        f"commission of line {wire('oln', row['line_id'])} level {row['level']} is {row['written_fen']} with "
-        f"{row['left_fen']} left for {row['written_for']}, the facts say {row['expected_fen']} with "
-        f"{row['expected_left_fen']} left for {row['expected_for']}"
-        for row in differences
-    ]
-    breaches += [
-        f"line {wire('oln', row['line_id'])} is a sale of {row['written_fen']} by the link {row['written_for']}, the facts "
-        f"say {row['expected_fen']} by {row['expected_for']}"
-        for row in await db.fetch(session, _UNSOLD, _CONSUMER)
-    ]
-    breaches += [
-        f"the ledger holds {row['ledger_fen']} for {wire('dst', row['owner'])}, held commissions come to {row['held_fen']}"
-        for row in await db.fetch(session, _HELD)
-    ]
-    breaches += [
-        f"commission {wire('com', row['id'])} has {row['clawed_fen']} taken back, its claw-backs say "
-        f"{row['clawbacks_fen']}"
-        for row in await db.fetch(session, _CLAWED)
-    ]
-    return breaches
+async def audit(session: Session) -> list[str]:
+    """Commissions are what events and the terms of their day say, less what refunds took; sales of links are what events
+    say; each commission is its hold and was told once."""
+    return await breaches_of(
+        session,
+        [*_OF_EVENTS, *_OF_MONEY],
+        consumer=CONSUMER,
+        source=SOURCE,
+        paid=OrderPaid.type_name(),
+        refunded=RefundAgreed.type_name(),
+        held=CommissionHeld.type_name(),
+        clawed_back=CommissionClawedBack.type_name(),
+        level1_bps=DEFAULT_TERMS.level1_bps,
+        level2_bps=DEFAULT_TERMS.level2_bps,
+    )

@@ -1,21 +1,38 @@
-"""Commissions: held when a line is paid, taken back when it is refunded, together with their money in the ledger."""
+"""Commissions: earned when a line is paid, taken back when it is refunded. Their money is held by payees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from app import ledger
-from app.core import db
-from app.core.db import AsyncSession
-from app.core.events import Recorded, publish_many
+from app import payees
+from app.core.db import BulkInsert, Session, Statement
+from app.core.events import Recorded, publish
 from app.core.ids import new_id
 from app.distribution.events import CommissionClawedBack, CommissionHeld
-from app.distribution.rules import Earning, Terms, claw, earnings, terms_at
+from app.distribution.models import Commission
+from app.distribution.records import CommissionRow, commissions_of_order, lock_lines
+from app.distribution.rules import Earning, Terms, claw, earnings
 from app.distribution.schemas import CommissionStatus
-from app.distribution.terms import versions_until
-from app.ledger import Account, Transfer, credit, debit
-from app.mall import OrderPaid, PaidLine, RefundAgreed
+from app.distribution.terms import TERMS
+from app.ledger import Account
+from app.mall.aftersales import RefundAgreed
+from app.mall.orders import OrderPaid, PaidLine
+from app.payees import Hold, TakeBack
+
+CONSUMER = "distribution.commissions"
+"""The name of the consumer that records commissions."""
+
+SOURCE = "commission"
+"""The name that commissions hold money under."""
+
+_INSERT = BulkInsert(Commission, CommissionRow, without=("clawed_back_fen", "refunded_fen"))
+_TAKE = Statement(
+    """UPDATE distribution_commission c SET clawed_back_fen = x.clawed_back_fen, refunded_fen = x.refunded_fen
+       FROM unnest(:ids::uuid[], :clawed_back_fen::bigint[], :refunded_fen::bigint[])
+           AS x(id, clawed_back_fen, refunded_fen)
+       WHERE c.id = x.id"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,175 +45,106 @@ class EarnedCommission:
     level: int
     rate_bps: int
     amount_fen: int
-    clawed_fen: int
+    clawed_back_fen: int
+    net_fen: int
     status: CommissionStatus
 
-    @property
-    def net_fen(self) -> int:
-        return self.amount_fen - self.clawed_fen
+
+async def record(session: Session, batch: Sequence[Recorded[OrderPaid] | Recorded[RefundAgreed]]) -> None:
+    """Hold the commissions of paid lines, then take back those of refunded ones. An order is paid before it is refunded,
+    so all payments of a batch may go first.
+
+    Raises asyncpg's UniqueViolationError for an event that was recorded before.
+    """
+    events = [recorded.event for recorded in batch]
+    versions = await TERMS.until(session, max(event.placed_at for event in events))
+    await _hold(session, [event for event in events if isinstance(event, OrderPaid)], versions)
+    await _claw_back(session, [event for event in events if isinstance(event, RefundAgreed)])
 
 
-async def record(session: AsyncSession, batch: Sequence[Recorded[OrderPaid] | Recorded[RefundAgreed]]) -> None:
-    """Hold commissions of paid lines, then take back those of refunded ones. An order is paid before it is refunded, so
-    all payments of a batch may go first. A fact that was recorded before breaks a UNIQUE."""
-    facts = [recorded.fact for recorded in batch]
-    versions = await versions_until(session, max(fact.placed_at for fact in facts))
-    await _hold(session, [fact for fact in facts if isinstance(fact, OrderPaid)], versions)
-    await _claw_back(session, [fact for fact in facts if isinstance(fact, RefundAgreed)])
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    id: UUID
-    order: OrderPaid
-    line: PaidLine
-    earning: Earning
-    terms: Terms
-
-    @property
-    def releases_at(self) -> datetime:
-        return self.order.paid_at + timedelta(seconds=self.terms.hold_s)
-
-
-_INSERT = """
-INSERT INTO distribution_commission
-    (id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, status, releases_at, terms_id,
-     placed_at, paid_at)
-SELECT id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, 'held', releases_at, terms_id,
-       placed_at, paid_at
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::text[], $7::bigint[], $8::int[],
-            $9::bigint[], $10::timestamptz[], $11::uuid[], $12::timestamptz[], $13::timestamptz[])
-    AS x(id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, releases_at, terms_id,
-         placed_at, paid_at)
-"""
-
-
-async def _hold(session: AsyncSession, orders: Sequence[OrderPaid], versions: Sequence[Terms]) -> None:
-    new: list[_New] = []
+async def _hold(session: Session, orders: Sequence[OrderPaid], versions: Sequence[Terms]) -> None:
+    rows: list[CommissionRow] = []
+    holds: list[Hold] = []
+    told: list[CommissionHeld] = []
     for order in orders:
-        terms = terms_at(versions, order.placed_at)
+        terms = TERMS.at(versions, order.placed_at)
+        releases_at = order.paid_at + timedelta(seconds=terms.hold_s)
         for line in order.lines:
-            new += [
-                _New(new_id(), order, line, earning, terms)
-                for earning in earnings(terms, line.credit, line.goods_paid_fen)
-            ]
-    if not new:
-        return
-    rows = [
-        (
-            made.id,
-            made.order.order_id,
-            made.line.line_id,
-            made.earning.distributor_id,
-            made.earning.level,
-            made.order.book,
-            made.line.goods_paid_fen,
-            made.earning.rate_bps,
-            made.earning.amount_fen,
-            made.releases_at,
-            made.terms.id,
-            made.order.placed_at,
-            made.order.paid_at,
-        )
-        for made in new
-    ]
-    await db.execute(session, _INSERT, *(list(column) for column in zip(*rows, strict=True)))
-    await ledger.post(session, *(_held_transfer(made) for made in new))
-    await publish_many(session, [_held_fact(made) for made in new])
+            for earning in earnings(terms, line.credit, line.goods_paid_fen):
+                row = _row(order, line, earning, terms.id)
+                rows.append(row)
+                holds.append(
+                    Hold(
+                        source=SOURCE,
+                        source_id=row.id,
+                        payee_id=row.distributor_id,
+                        book=row.book,
+                        amount_fen=row.amount_fen,
+                        releases_at=releases_at,
+                    )
+                )
+                told.append(
+                    CommissionHeld(
+                        commission_id=row.id,
+                        distributor_id=row.distributor_id,
+                        order_id=row.order_id,
+                        line_id=row.line_id,
+                        level=row.level,
+                        book=row.book,
+                        base_fen=row.base_fen,
+                        rate_bps=row.rate_bps,
+                        amount_fen=row.amount_fen,
+                        releases_at=releases_at,
+                    )
+                )
+    if rows:
+        await _INSERT.run(session, rows)
+        await payees.hold(session, holds, funded_by=Account.PAYOUT_COST)
+        await publish(session, *told)
 
 
-def _held_transfer(made: _New) -> Transfer:
-    amount_fen = made.earning.amount_fen
-    return Transfer(
-        book=made.order.book,
-        kind="commission_held",
-        key=str(made.id),
-        entries=(
-            debit(Account.PAYOUT_COST, amount_fen, made.id),
-            credit(Account.PAYEE_HELD, amount_fen, made.id, made.earning.distributor_id),
-        ),
+def _row(order: OrderPaid, line: PaidLine, earning: Earning, terms_id: UUID | None) -> CommissionRow:
+    return CommissionRow(
+        id=new_id(),
+        order_id=order.order_id,
+        line_id=line.line_id,
+        distributor_id=earning.distributor_id,
+        level=earning.level,
+        book=order.book,
+        base_fen=line.goods_paid_fen,
+        rate_bps=earning.rate_bps,
+        amount_fen=earning.amount_fen,
+        terms_id=terms_id,
+        paid_at=order.paid_at,
     )
 
 
-def _held_fact(made: _New) -> CommissionHeld:
-    return CommissionHeld(
-        commission_id=made.id,
-        distributor_id=made.earning.distributor_id,
-        order_id=made.order.order_id,
-        line_id=made.line.line_id,
-        level=made.earning.level,
-        book=made.order.book,
-        base_fen=made.line.goods_paid_fen,
-        rate_bps=made.earning.rate_bps,
-        amount_fen=made.earning.amount_fen,
-        releases_at=made.releases_at,
-    )
-
-
-@dataclass(slots=True)
-class _Held:
-    """A locked commission, changed in memory while the batch's refunds are applied one after the other."""
-
-    id: UUID
-    order_id: UUID
-    line_id: UUID
-    distributor_id: UUID
-    level: int
-    book: str
-    base_fen: int
-    rate_bps: int
-    amount_fen: int
-    clawed_fen: int
-    refunded_fen: int
-    status: str
-
-
-async def _claw_back(session: AsyncSession, refunds: Sequence[RefundAgreed]) -> None:
-    held = await _locked(session, {line.line_id for refund in refunds for line in refund.lines})
+async def _claw_back(session: Session, refunds: Sequence[RefundAgreed]) -> None:
+    line_ids = {line.line_id for refund in refunds for line in refund.lines}
+    by_line = await lock_lines(session, line_ids) if line_ids else {}
     taken: list[CommissionClawedBack] = []
     for refund in refunds:
         for line in refund.lines:
-            for commission in held.get(line.line_id, ()):
+            for commission in by_line.get(line.line_id, ()):
                 commission.refunded_fen = line.refunded_before_fen + line.amount_fen
                 amount_fen = claw(
                     base_fen=commission.base_fen,
                     refunded_fen=commission.refunded_fen,
                     rate_bps=commission.rate_bps,
-                    clawed_fen=commission.clawed_fen,
+                    clawed_back_fen=commission.clawed_back_fen,
                 )
+                assert amount_fen >= 0, f"refunds of line {line.line_id} came out of order"
                 if amount_fen:
                     taken.append(_take(commission, refund.refund_id, amount_fen))
-    if held:
-        await _write(session, [commission for line in held.values() for commission in line])
+    if by_line:
+        await _write(session, [commission for line in by_line.values() for commission in line])
     if taken:
-        await _write_clawbacks(session, taken)
-        await ledger.post(session, *(_clawed_transfer(fact) for fact in taken))
-        await publish_many(session, taken)
+        await payees.take_back(session, [_take_back(event) for event in taken], to=Account.PAYOUT_COST)
+        await publish(session, *taken)
 
 
-async def _locked(session: AsyncSession, line_ids: set[UUID]) -> dict[UUID, list[_Held]]:
-    """The lines' commissions, locked in the order of their ids."""
-    rows = await db.fetch(
-        session,
-        """SELECT id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, clawed_fen,
-                  refunded_fen, status
-           FROM distribution_commission WHERE line_id = ANY($1) ORDER BY id FOR UPDATE""",
-        list(line_ids),
-    )
-    by_line: dict[UUID, list[_Held]] = {}
-    for row in rows:
-        by_line.setdefault(row["line_id"], []).append(_Held(**dict(row)))
-    return by_line
-
-
-def _take(commission: _Held, refund_id: UUID, amount_fen: int) -> CommissionClawedBack:
-    # A released commission has other postings (balance, then debt); to post those of a held one would be wrong.
-    assert commission.status == CommissionStatus.HELD, f"commission {commission.id} is {commission.status}"
-    assert amount_fen > 0, f"refunds of line {commission.line_id} came out of order"
-    commission.clawed_fen += amount_fen
-    left_fen = commission.amount_fen - commission.clawed_fen
-    if left_fen == 0:
-        commission.status = CommissionStatus.REVERSED
+def _take(commission: CommissionRow, refund_id: UUID, amount_fen: int) -> CommissionClawedBack:
+    commission.clawed_back_fen += amount_fen
     return CommissionClawedBack(
         commission_id=commission.id,
         distributor_id=commission.distributor_id,
@@ -206,54 +154,44 @@ def _take(commission: _Held, refund_id: UUID, amount_fen: int) -> CommissionClaw
         level=commission.level,
         book=commission.book,
         amount_fen=amount_fen,
-        left_fen=left_fen,
+        left_fen=commission.net_fen,
     )
 
 
-async def _write(session: AsyncSession, commissions: Sequence[_Held]) -> None:
-    await db.execute(
+def _take_back(event: CommissionClawedBack) -> TakeBack:
+    return TakeBack(
+        source=SOURCE,
+        source_id=event.commission_id,
+        payee_id=event.distributor_id,
+        reason_id=event.refund_id,
+        amount_fen=event.amount_fen,
+    )
+
+
+async def _write(session: Session, commissions: Sequence[CommissionRow]) -> None:
+    await _TAKE.run(
         session,
-        """UPDATE distribution_commission c
-           SET clawed_fen = x.clawed_fen, refunded_fen = x.refunded_fen, status = x.status
-           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) AS x(id, clawed_fen, refunded_fen, status)
-           WHERE c.id = x.id""",
-        [commission.id for commission in commissions],
-        [commission.clawed_fen for commission in commissions],
-        [commission.refunded_fen for commission in commissions],
-        [str(commission.status) for commission in commissions],
+        ids=[commission.id for commission in commissions],
+        clawed_back_fen=[commission.clawed_back_fen for commission in commissions],
+        refunded_fen=[commission.refunded_fen for commission in commissions],
     )
 
 
-async def _write_clawbacks(session: AsyncSession, taken: Sequence[CommissionClawedBack]) -> None:
-    await db.execute(
-        session,
-        """INSERT INTO distribution_clawback (id, commission_id, refund_id, amount_fen)
-           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])""",
-        [new_id() for _ in taken],
-        [fact.commission_id for fact in taken],
-        [fact.refund_id for fact in taken],
-        [fact.amount_fen for fact in taken],
-    )
-
-
-def _clawed_transfer(fact: CommissionClawedBack) -> Transfer:
-    return Transfer(
-        book=fact.book,
-        kind="commission_clawed_back",
-        key=f"{fact.commission_id}:{fact.refund_id}",
-        entries=(
-            debit(Account.PAYEE_HELD, fact.amount_fen, fact.commission_id, fact.distributor_id),
-            credit(Account.PAYOUT_COST, fact.amount_fen, fact.commission_id),
-        ),
-    )
-
-
-async def earned_on(session: AsyncSession, order_id: UUID) -> list[EarnedCommission]:
+async def earned_on(session: Session, order_id: UUID) -> list[EarnedCommission]:
     """Every commission of one order, by line and level."""
-    rows = await db.fetch(
-        session,
-        """SELECT id, line_id, distributor_id, level, rate_bps, amount_fen, clawed_fen, status
-           FROM distribution_commission WHERE order_id = $1 ORDER BY line_id, level""",
-        order_id,
-    )
-    return [EarnedCommission(**{**dict(row), "status": CommissionStatus(row["status"])}) for row in rows]
+    rows = await commissions_of_order(session, order_id)
+    holds = await payees.holds_of(session, SOURCE, [row.id for row in rows])
+    return [
+        EarnedCommission(
+            id=row.id,
+            line_id=row.line_id,
+            distributor_id=row.distributor_id,
+            level=row.level,
+            rate_bps=row.rate_bps,
+            amount_fen=row.amount_fen,
+            clawed_back_fen=row.clawed_back_fen,
+            net_fen=row.net_fen,
+            status=holds[row.id][0].status,
+        )
+        for row in rows
+    ]

@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 
-from app.core.db import AsyncSession
+from app.core.db import Session
 from app.core.events import Consumer, Recorded, Transactional
 from app.distribution import commissions, links
-from app.mall import OrderPaid, RefundAgreed
+from app.mall.aftersales import RefundAgreed
+from app.mall.orders import OrderPaid
 
 
-async def record(session: AsyncSession, batch: Sequence[Recorded[OrderPaid] | Recorded[RefundAgreed]]) -> None:
+async def record(session: Session, batch: Sequence[Recorded[OrderPaid] | Recorded[RefundAgreed]]) -> None:
     """What each line earned, and what each link sold even where that earned nothing."""
     await commissions.record(session, batch)
-    await links.record(session, [recorded.fact for recorded in batch if isinstance(recorded.fact, OrderPaid)])
+    await links.record(session, [recorded.event for recorded in batch if isinstance(recorded.event, OrderPaid)])
 
 
 CONSUMERS: list[Consumer] = [
-    Transactional(name="distribution.commissions", facts=(OrderPaid, RefundAgreed), apply=record)
+    Transactional(
+        name=commissions.CONSUMER,
+        events=(OrderPaid, RefundAgreed),
+        apply=record,
+        concerning="$.lines[*].credit.distributor_id != null",
+    )
 ]

@@ -1,30 +1,43 @@
 """Errors of distribution.
 
 * Conflict 409
-  + ApplicationOpen       one application waits for its decision already
-  + AlreadyDistributor    one is a distributor already
-  + ApplicationDecided    the decision was made before
+  + ApplicationOpen       another application of this customer is waiting for its decision
+  + AlreadyDistributor    the customer is a distributor already
+  + ApplicationDecided    the application was decided before
+* Unprocessable 422
+  + OverTotalCap          the rates of the terms are together more than they may be
 """
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Unprocessable
+from app.distribution.schemas import ApplicationStatus
 
 
 class ApplicationOpen(Conflict):
-    """One application at a time."""
+    """A customer has one application at a time."""
 
     en = "An application is waiting for its decision already."
     zh = "您已有待审核的申请。"
 
 
 class AlreadyDistributor(Conflict):
-    """Once is enough."""
+    """A customer becomes a distributor once."""
 
     en = "This customer is a distributor already."
     zh = "该用户已是分销员。"
 
 
 class ApplicationDecided(Conflict):
-    """A decision is final; a refused customer may apply again."""
+    """A decision is final; a refused customer may apply again. `details.status` is the decision."""
 
     en = "This application was decided before: {status}."
     zh = "该申请已处理：{status}。"
+    status: ApplicationStatus
+
+
+class OverTotalCap(Unprocessable):
+    """The rates of all levels together may not exceed `total_cap_bps` of the same terms."""
+
+    en = "The rates are together {total_bps} basis points, at most {total_cap_bps} are allowed."
+    zh = "各级佣金比例合计 {total_bps}（万分比），不得超过 {total_cap_bps}。"
+    total_bps: int
+    total_cap_bps: int

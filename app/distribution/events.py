@@ -1,12 +1,12 @@
-"""Facts of distribution."""
+"""Events of distribution."""
 
 from datetime import datetime
 from uuid import UUID
 
-from app.core.events import Fact
+from app.core.events import Event
 
 
-class CommissionHeld(Fact, frozen=True, kw_only=True, tag="distribution.commission_held"):
+class CommissionHeld(Event, frozen=True, kw_only=True, tag="distribution.commission_held"):
     """A paid line earned a commission; the money is held until `releases_at`."""
 
     commission_id: UUID
@@ -25,7 +25,7 @@ class CommissionHeld(Fact, frozen=True, kw_only=True, tag="distribution.commissi
         return self.commission_id
 
 
-class CommissionClawedBack(Fact, frozen=True, kw_only=True, tag="distribution.commission_clawed_back"):
+class CommissionClawedBack(Event, frozen=True, kw_only=True, tag="distribution.commission_clawed_back"):
     """A refund took `amount_fen` of a commission back; `left_fen` of it remains."""
 
     commission_id: UUID

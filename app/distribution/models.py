@@ -1,5 +1,4 @@
-"""Tables of distribution. Terms, claw-backs and sales of links are append-only by trigger; a third payee of a line is
-impossible."""
+"""Tables of distribution. Terms and sales of links are append-only by trigger; a third payee of a line is impossible."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,11 +7,12 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, moment, text
+from app.core.tables import Table, created_at, fen, moment, text
+from app.core.versions import valid_from
 
 
 class Application(Table, table=True):
-    """A customer's wish to become a distributor; one open at a time."""
+    """A customer's application to become a distributor; one open at a time."""
 
     __tablename__ = "distribution_application"
     __table_args__ = (
@@ -33,12 +33,12 @@ class Application(Table, table=True):
     status: str = text()
     reason: str | None = text(default=None)
     decided_by: UUID | None = None
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
     decided_at: datetime | None = moment(default=None)
 
 
 class Distributor(Table, table=True):
-    """A customer who sells. The upline is the distributor who brought him; it never changes."""
+    """A customer who sells. The upline is the distributor who brought them; it never changes."""
 
     __tablename__ = "distribution_distributor"
     __table_args__ = (
@@ -50,31 +50,33 @@ class Distributor(Table, table=True):
     customer_id: UUID = Field(foreign_key="customers_customer.id", unique=True)
     upline_id: UUID | None = Field(None, foreign_key="distribution_distributor.id", index=True)
     status: str = text()
-    joined_at: datetime = made_at()
+    joined_at: datetime = created_at()
 
 
 class TermsRow(Table, table=True):
-    """A version of the terms; the newest before an order counts for it."""
+    """A version of the terms; the newest before an order counts for it. No version's rates exceed its cap."""
 
     __tablename__ = "distribution_terms"
     __table_args__ = (
         CheckConstraint("level1_bps BETWEEN 0 AND 5000", name="level1"),
         CheckConstraint("level2_bps BETWEEN 0 AND 5000", name="level2"),
+        CheckConstraint("total_cap_bps <= 5000", name="cap"),
+        CheckConstraint("level1_bps + level2_bps <= total_cap_bps", name="total"),
         CheckConstraint("hold_s >= 0", name="hold"),
     )
 
     id: UUID = Field(primary_key=True)
     level1_bps: int
     level2_bps: int = 0
+    total_cap_bps: int
     hold_s: int
-    valid_from: datetime = moment(
-        default=None, index=True, nullable=False, sa_column_kwargs={"server_default": sql("clock_timestamp()")}
-    )
-    made_by: UUID | None = None
+    valid_from: datetime = valid_from()
+    created_by: UUID
 
 
 class Commission(Table, table=True):
-    """What one line earns one distributor. `clawed_fen` of `amount_fen` is taken back, with `refunded_fen` of the base."""
+    """What one line earns one distributor. `clawed_back_fen` of `amount_fen` is taken back, with `refunded_fen` of the base.
+    Its money, and whether that waits or is released, is a hold of payees."""
 
     __tablename__ = "distribution_commission"
     __table_args__ = (
@@ -82,12 +84,9 @@ class Commission(Table, table=True):
         CheckConstraint("level IN (1, 2)", name="level"),
         CheckConstraint("base_fen >= 0 AND rate_bps BETWEEN 0 AND 5000", name="terms"),
         CheckConstraint("amount_fen > 0", name="amount"),
-        CheckConstraint("clawed_fen BETWEEN 0 AND amount_fen", name="clawed"),
+        CheckConstraint("clawed_back_fen BETWEEN 0 AND amount_fen", name="clawed"),
         CheckConstraint("refunded_fen BETWEEN 0 AND base_fen", name="refunded"),
-        CheckConstraint("status IN ('held', 'released', 'reversed')", name="status"),
-        CheckConstraint("(status = 'reversed') = (clawed_fen = amount_fen)", name="reversed"),
         Index("distribution_commission_distributor_idx", "distributor_id", "paid_at"),
-        Index("distribution_commission_due_idx", "releases_at", postgresql_where=sql("status = 'held'")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -99,40 +98,20 @@ class Commission(Table, table=True):
     base_fen: int = fen()
     rate_bps: int
     amount_fen: int = fen()
-    clawed_fen: int = fen(default=0)
+    clawed_back_fen: int = fen(default=0)
     refunded_fen: int = fen(default=0)
-    status: str = text()
-    releases_at: datetime = moment()
     terms_id: UUID | None = Field(None, foreign_key="distribution_terms.id")
-    placed_at: datetime = moment()
     paid_at: datetime = moment()
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class LinkSale(Table, table=True):
-    """A paid line that a distributor won by one of his links, whatever it earned him."""
+    """A paid line that a distributor won by one of their links, whatever it earned."""
 
     __tablename__ = "distribution_link_sale"
     __table_args__ = (CheckConstraint("goods_paid_fen >= 0", name="goods_paid"),)
 
     line_id: UUID = Field(primary_key=True)
     order_id: UUID
-    distributor_id: UUID = Field(foreign_key="distribution_distributor.id")
     touchpoint_id: UUID = Field(index=True)
     goods_paid_fen: int = fen()
-
-
-class Clawback(Table, table=True):
-    """What one refund took back of one commission."""
-
-    __tablename__ = "distribution_clawback"
-    __table_args__ = (
-        UniqueConstraint("commission_id", "refund_id"),
-        CheckConstraint("amount_fen > 0", name="amount"),
-    )
-
-    id: UUID = Field(primary_key=True)
-    commission_id: UUID = Field(foreign_key="distribution_commission.id")
-    refund_id: UUID
-    amount_fen: int = fen()
-    made_at: datetime = made_at()

@@ -1,18 +1,20 @@
-"""What a distributor sees of his own: money, commissions, links."""
+"""What a distributor sees of their own: money, commissions, links."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
-import asyncpg
+import msgspec
 
-from app import attribution, ledger
-from app.core import db
+from app import attribution, ledger, payees
 from app.core.clock import CHINA, china_day
-from app.core.db import AsyncSession
+from app.core.db import Session, Statement
 from app.core.errors import NotFound
-from app.core.http import Page
-from app.core.http.pages import Paging
-from app.distribution import links, terms
+from app.core.ids import CommissionId
+from app.core.paging import Page, Paging
+from app.distribution import links
+from app.distribution.commissions import SOURCE
+from app.distribution.links import LinkSales
+from app.distribution.records import CommissionRow, commissions_of
 from app.distribution.schemas import (
     ClawbackView,
     CommissionCredit,
@@ -24,38 +26,53 @@ from app.distribution.schemas import (
     EntryView,
     ShareView,
     SummaryView,
+    TermsView,
+)
+from app.distribution.terms import TERMS
+from app.payees import HoldRow
+
+
+class _Earned(msgspec.Struct, frozen=True):
+    today_orders: int
+    today_base_fen: int
+    today_commission_fen: int
+    month_orders: int
+    month_base_fen: int
+    month_commission_fen: int
+
+
+_NOW = Statement("SELECT clock_timestamp()", datetime)
+_EARNED = Statement(
+    """SELECT count(DISTINCT order_id) FILTER (WHERE paid_at >= :day_from) AS today_orders,
+              coalesce(sum(base_fen) FILTER (WHERE paid_at >= :day_from), 0)::bigint AS today_base_fen,
+              coalesce(sum(amount_fen - clawed_back_fen) FILTER (WHERE paid_at >= :day_from), 0)::bigint
+                  AS today_commission_fen,
+              count(DISTINCT order_id) AS month_orders, coalesce(sum(base_fen), 0)::bigint AS month_base_fen,
+              coalesce(sum(amount_fen - clawed_back_fen), 0)::bigint AS month_commission_fen
+       FROM distribution_commission
+       WHERE distributor_id = :distributor_id AND paid_at >= :month_from AND paid_at < :day_to""",
+    _Earned,
+    custom_plan=True,
 )
 
-_COMMISSION = """
-SELECT id, order_id, line_id, level, base_fen, rate_bps, amount_fen, clawed_fen, status, releases_at, paid_at, terms_id,
-       releases_at > clock_timestamp() AS waiting
-FROM distribution_commission
-"""
 
-
-_EARNINGS = """
-SELECT count(DISTINCT order_id) FILTER (WHERE paid_at >= $2) AS today_orders,
-       coalesce(sum(base_fen) FILTER (WHERE paid_at >= $2), 0)::bigint AS today_base_fen,
-       coalesce(sum(amount_fen - clawed_fen) FILTER (WHERE paid_at >= $2), 0)::bigint AS today_commission_fen,
-       count(DISTINCT order_id) AS month_orders, coalesce(sum(base_fen), 0)::bigint AS month_base_fen,
-       coalesce(sum(amount_fen - clawed_fen), 0)::bigint AS month_commission_fen
-FROM distribution_commission WHERE distributor_id = $1 AND paid_at >= $3 AND paid_at < $4
-"""
-
-
-async def summary(session: AsyncSession, distributor_id: UUID) -> SummaryView:
+async def summary(session: Session, distributor_id: UUID) -> SummaryView:
     """Today and this month by China's days, and where the money stands."""
-    now: datetime = await db.fetchval(session, "SELECT clock_timestamp()")
-    today: date = now.astimezone(CHINA).date()
+    today = (await _NOW.one(session)).astimezone(CHINA).date()
     day_from, day_to = china_day(today)
-    month_from = china_day(today.replace(day=1))[0]
-    money = await ledger.standing_of(session, distributor_id)
-    row = await db.fetchrow(session, _EARNINGS, distributor_id, day_from, month_from, day_to)
-    assert row is not None
+    month_from, _ = china_day(today.replace(day=1))
+    money = await payees.standing_of(session, distributor_id)
+    earned = await _EARNED.one(
+        session, distributor_id=distributor_id, day_from=day_from, day_to=day_to, month_from=month_from
+    )
     return SummaryView(
         distributor=distributor_id,
-        today=_earnings(row, "today"),
-        this_month=_earnings(row, "month"),
+        today=Earnings(
+            orders=earned.today_orders, base_fen=earned.today_base_fen, commission_fen=earned.today_commission_fen
+        ),
+        this_month=Earnings(
+            orders=earned.month_orders, base_fen=earned.month_base_fen, commission_fen=earned.month_commission_fen
+        ),
         held_fen=money.held_fen,
         available_fen=money.available_fen,
         debt_fen=money.debt_fen,
@@ -63,108 +80,91 @@ async def summary(session: AsyncSession, distributor_id: UUID) -> SummaryView:
     )
 
 
-def _earnings(row: asyncpg.Record, period: str) -> Earnings:
-    return Earnings(
-        orders=row[f"{period}_orders"],
-        base_fen=row[f"{period}_base_fen"],
-        commission_fen=row[f"{period}_commission_fen"],
-    )
-
-
-def _reason(row: asyncpg.Record) -> CommissionReason:
-    match CommissionStatus(row["status"]):
+def _reason(hold: HoldRow) -> CommissionReason:
+    match hold.status:
         case CommissionStatus.RELEASED:
             return CommissionReason.RELEASED
         case CommissionStatus.REVERSED:
             return CommissionReason.REFUNDED
         case CommissionStatus.HELD:
-            return CommissionReason.AFTER_SALE_WINDOW if row["waiting"] else CommissionReason.AWAITING_RELEASE
+            return CommissionReason.BLOCKED if hold.blocked_by else CommissionReason.AWAITING_RELEASE
 
 
-def _view(row: asyncpg.Record) -> CommissionView:
+def _view(row: CommissionRow, hold: HoldRow) -> CommissionView:
     return CommissionView(
-        id=row["id"],
-        order=row["order_id"],
-        order_line=row["line_id"],
-        level=row["level"],
-        base_fen=row["base_fen"],
-        rate_bps=row["rate_bps"],
-        amount_fen=row["amount_fen"],
-        clawed_fen=row["clawed_fen"],
-        net_fen=row["amount_fen"] - row["clawed_fen"],
-        status=row["status"],
-        reason=_reason(row),
-        releases_at=row["releases_at"],
-        paid_at=row["paid_at"],
+        id=row.id,
+        order=row.order_id,
+        order_line=row.line_id,
+        level=row.level,
+        base_fen=row.base_fen,
+        rate_bps=row.rate_bps,
+        amount_fen=row.amount_fen,
+        clawed_back_fen=row.clawed_back_fen,
+        net_fen=row.net_fen,
+        status=hold.status,
+        reason=_reason(hold),
+        blocked_by=hold.blocked_by,
+        releases_at=hold.releases_at,
+        paid_at=row.paid_at,
     )
 
 
 async def list_commissions(
-    session: AsyncSession, distributor_id: UUID, status: CommissionStatus | None, paging: Paging
+    session: Session, paging: Paging, distributor_id: UUID, *, status: CommissionStatus | None
 ) -> Page[CommissionView]:
-    """Own commissions, of one status if asked, newest first."""
-    rows = await db.fetch(
-        session,
-        f"""{_COMMISSION}
-            WHERE distributor_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR id < $3)
-            ORDER BY id DESC LIMIT $4""",
-        distributor_id,
-        status.value if status else None,
-        paging.after_id("com"),
-        paging.limit + 1,
-    )
-    return paging.page("com", [_view(row) for row in rows], [row["id"] for row in rows])
+    """A distributor's commissions, newest first; `status` narrows them. Raises CursorInvalid."""
+    held = await payees.list_holds(session, paging, CommissionId, distributor_id, SOURCE, status=status)
+    rows = await commissions_of(session, distributor_id, [hold.source_id for hold in held.items])
+    return held.page([_view(rows[hold.source_id], hold) for hold in held.items])
 
 
-async def explain(session: AsyncSession, distributor_id: UUID, commission_id: UUID) -> CommissionExplanation:
-    """One own commission with everything that made it what it is. Raises NotFound."""
-    row = await db.fetchrow(
-        session, f"{_COMMISSION} WHERE id = $1 AND distributor_id = $2", commission_id, distributor_id
-    )
+async def explain(session: Session, distributor_id: UUID, commission_id: UUID) -> CommissionExplanation:
+    """A distributor's commission with everything that made it what it is. Raises NotFound."""
+    row = (await commissions_of(session, distributor_id, [commission_id])).get(commission_id)
     if row is None:
         raise NotFound
-    lines = await attribution.explain(session, row["order_id"])
-    line = next((line for line in lines if line.line == row["line_id"]), None)
-    clawbacks = await db.fetch(
-        session,
-        """SELECT refund_id AS refund, amount_fen, made_at FROM distribution_clawback
-           WHERE commission_id = $1 ORDER BY id LIMIT 100""",
-        commission_id,
-    )
+    holds = await payees.holds_of(session, SOURCE, [commission_id])
+    terms = await TERMS.by_id(session, row.terms_id)
+    taken_back = await payees.take_backs_of(session, SOURCE, commission_id)
+    entries = await ledger.entries_about(session, commission_id)
     return CommissionExplanation(
-        **_view(row).model_dump(),
-        credit=line
-        and CommissionCredit(reason=line.distributor_reason, touchpoint=line.touchpoint, decided_at=line.decided_at),
-        terms=await terms.by_id(session, row["terms_id"]),
-        clawbacks=[ClawbackView(**dict(clawback)) for clawback in clawbacks],
+        **_view(row, holds[commission_id][0]).model_dump(),
+        credit=await _credit(session, row),
+        terms=TermsView.model_validate(terms),
+        clawbacks=[
+            ClawbackView(refund=one.reason_id, amount_fen=one.amount_fen, created_at=one.created_at)
+            for one in taken_back
+        ],
         entries=[
-            EntryView(
-                kind=entry["kind"],
-                account=entry["account"],
-                amount_fen=entry["amount_fen"],
-                posted_at=entry["posted_at"],
-            )
-            for entry in await ledger.entries_about(session, commission_id)
+            EntryView(kind=entry.kind, account=entry.account, amount_fen=entry.amount_fen, posted_at=entry.posted_at)
+            for entry in entries
         ],
     )
 
 
-async def list_shares(session: AsyncSession, distributor_id: UUID, paging: Paging) -> Page[ShareView]:
-    """Own links, newest first, with what was ordered through each."""
-    stats = await attribution.shares_of(session, distributor_id, after=paging.after_id("tpt"), limit=paging.limit + 1)
-    sold = await links.sales_of(session, [stat.id for stat in stats])
-    views = [_share(stat, sold.get(stat.id, links.NO_SALES)) for stat in stats]
-    return paging.page("tpt", views, [stat.id for stat in stats])
+async def _credit(session: Session, row: CommissionRow) -> CommissionCredit | None:
+    lines = await attribution.explain(session, row.order_id)
+    line = next((line for line in lines if line.line == row.line_id), None)
+    if line is None:
+        return None
+    return CommissionCredit(reason=line.distributor_reason, touchpoint=line.touchpoint, decided_at=line.decided_at)
 
 
-def _share(stat: attribution.ShareStat, sold: links.LinkSales) -> ShareView:
+async def list_shares(session: Session, paging: Paging, distributor_id: UUID) -> Page[ShareView]:
+    """A distributor's links, newest first, with what was ordered through each. Raises CursorInvalid."""
+    links_page = await attribution.shares_of(session, paging, distributor_id)
+    sold = await links.sales_of(session, [link.id for link in links_page.items])
+    return links_page.page([_share(link, sold.get(link.id)) for link in links_page.items])
+
+
+def _share(link: attribution.ShareStat, sold: LinkSales | None) -> ShareView:
     return ShareView(
-        id=stat.id,
-        product=stat.product_id,
-        room=stat.room_id,
-        visits=stat.visits,
-        new_visitors=stat.new_visitors,
-        orders=sold.orders,
-        paid_fen=sold.paid_fen,
-        made_at=stat.made_at,
+        id=link.id,
+        product=link.product_id,
+        room=link.room_id,
+        visits=link.visits,
+        new_visitors=link.new_visitors,
+        orders=sold.orders if sold else 0,
+        paid_fen=sold.paid_fen if sold else 0,
+        created_at=link.created_at,
     )

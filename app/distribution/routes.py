@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app.core.auth import Actor, CurrentCustomer, headquarters
-from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
+from app.core.errors import NotFound
 from app.core.http import Page, PageQuery, Tx, problems
-from app.core.http.pages import CursorInvalid
 from app.core.ids import ApplicationId, CommissionId
 from app.distribution import distributors, partner, terms
-from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen
+from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen, OverTotalCap
 from app.distribution.schemas import (
     ApplicationCreate,
     ApplicationStatus,
@@ -25,113 +24,88 @@ from app.distribution.schemas import (
     TermsView,
 )
 
-router = APIRouter(prefix="/v1", tags=["distribution"])
-routers = [router]
+customer = APIRouter(prefix="/v1/distribution", tags=["distribution"])
+distributor = APIRouter(prefix="/v1/partner", tags=["distribution: partner"])
+admin = APIRouter(prefix="/v1/admin/distribution", tags=["distribution: staff"])
+routers = [customer, distributor, admin]
 
 Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
-@router.post(
-    "/distribution/applications",
+@customer.post(
+    "/applications",
     summary="Apply to become a distributor",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationOpen, AlreadyDistributor, ValidationFailed),
+    responses=problems(NotFound, ApplicationOpen, AlreadyDistributor),
 )
-async def apply(actor: CurrentCustomer, body: ApplicationCreate, session: Tx) -> ApplicationView:
-    """One application at a time; headquarters decides. After a refusal one may apply again."""
+async def create_application(actor: CurrentCustomer, body: ApplicationCreate, session: Tx) -> ApplicationView:
+    """A customer has one application at a time; headquarters decides. After a refusal they may apply again."""
     return await distributors.apply(session, actor.id, body)
 
 
-@router.get(
-    "/distribution/applications",
-    summary="One's applications",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@customer.get("/applications", summary="List your applications")
 async def list_own_applications(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ApplicationView]:
-    """Newest first, each with the state it is in and, once it is decided, the reason if one was given."""
+    """Newest first, each with its status and, once it is decided, the reason if one was given."""
     return await distributors.list_applications(session, paging, customer_id=actor.id)
 
 
-@router.get(
-    "/partner/summary", summary="One's money at a glance", responses=problems(Unauthenticated, Forbidden, NotFound)
-)
+@distributor.get("/summary", summary="Get your earnings and balances", responses=problems(NotFound))
 async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
-    """Today and this month by China's days, counted on when orders were paid, and what is held, available, owed back and
-    paid out by the ledger. 404 for a customer who is not a distributor, here and on all of `/v1/partner`."""
+    """Earnings of today and of this month, by the China day on which orders were paid, and what is held, available, owed
+    back and paid out by the ledger. A customer who is not a distributor gets 404, here and on all of `/v1/partner`."""
     return await partner.summary(session, await distributors.distributor_of(session, actor.id))
 
 
-@router.get(
-    "/partner/commissions",
-    summary="One's commissions",
-    responses=problems(Unauthenticated, Forbidden, NotFound, CursorInvalid, ValidationFailed),
-)
+@distributor.get("/commissions", summary="List your commissions", responses=problems(NotFound))
 async def list_commissions(
     actor: CurrentCustomer, session: Tx, paging: PageQuery, status: CommissionStatus | None = None
 ) -> Page[CommissionView]:
-    """Newest first. `reason` says why the money is where it is; it is counted on the goods paid, freight apart."""
+    """Newest first. Commission is counted on the goods paid, without freight; `reason` and `blocked_by` say why its money
+    is where it is."""
     distributor_id = await distributors.distributor_of(session, actor.id)
-    return await partner.list_commissions(session, distributor_id, status, paging)
+    return await partner.list_commissions(session, paging, distributor_id, status=status)
 
 
-@router.get(
-    "/partner/commissions/{commission_id}",
-    summary="One commission, explained",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def explain_commission(actor: CurrentCustomer, commission_id: CommissionId, session: Tx) -> CommissionExplanation:
+@distributor.get("/commissions/{id}", summary="Get a commission with its explanation", responses=problems(NotFound))
+async def get_commission(actor: CurrentCustomer, id: CommissionId, session: Tx) -> CommissionExplanation:
     """Which touch or bond won the sale, on which terms, what refunds took back, and every entry in the books."""
-    return await partner.explain(session, await distributors.distributor_of(session, actor.id), commission_id)
+    return await partner.explain(session, await distributors.distributor_of(session, actor.id), id)
 
 
-@router.get(
-    "/partner/shares",
-    summary="One's links",
-    responses=problems(Unauthenticated, Forbidden, NotFound, CursorInvalid, ValidationFailed),
-)
+@distributor.get("/shares", summary="List your links", responses=problems(NotFound))
 async def list_shares(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ShareView]:
     """Newest first, each with visits, visitors never seen before, orders and the goods paid in them before refunds."""
-    return await partner.list_shares(session, await distributors.distributor_of(session, actor.id), paging)
+    return await partner.list_shares(session, paging, await distributors.distributor_of(session, actor.id))
 
 
-@router.get(
-    "/admin/distribution/applications",
-    summary="Applications",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@admin.get("/applications", summary="List applications")
 async def list_applications(
     actor: Headquarters, session: Tx, paging: PageQuery, status: ApplicationStatus | None = None
 ) -> Page[ApplicationView]:
-    """Newest first; `status=applied` is what waits for a decision."""
+    """Newest first; with `status=applied` those that wait for a decision."""
     return await distributors.list_applications(session, paging, status=status)
 
 
-@router.post(
-    "/admin/distribution/applications/{application_id}/decision",
-    summary="Approve or refuse",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ApplicationDecided, AlreadyDistributor, ValidationFailed),
+@admin.post(
+    "/applications/{id}/decision",
+    summary="Decide an application",
+    responses=problems(NotFound, ApplicationDecided, AlreadyDistributor),
 )
-async def decide(
-    actor: Headquarters, application_id: ApplicationId, body: DecisionCreate, session: Tx
+async def decide_application(
+    actor: Headquarters, id: ApplicationId, body: DecisionCreate, session: Tx
 ) -> ApplicationView:
-    """Once and for all. Approving makes the distributor, whose links are credited from now on."""
-    return await distributors.decide(session, actor.id, application_id, body)
+    """A decision is final. Approving makes the customer a distributor, whose links are credited from now on."""
+    return await distributors.decide(session, actor.id, id, body)
 
 
-@router.get(
-    "/admin/distribution/terms",
-    summary="Versions of the terms",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@admin.get("/terms", summary="List versions of the terms")
 async def list_terms(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[TermsView]:
-    """Newest first. Without any, level 1 earns 10 % and level 2 nothing, held for 15 days."""
-    return await terms.list_versions(session, paging)
+    """Newest first. Before the first version, level 1 earns 10 % and level 2 nothing, held for 15 days."""
+    return await terms.list_terms(session, paging)
 
 
-@router.put(
-    "/admin/distribution/terms", summary="New terms", responses=problems(Unauthenticated, Forbidden, ValidationFailed)
-)
-async def put_terms(actor: Headquarters, body: TermsPut, session: Tx) -> TermsView:
-    """Count for orders placed from now on; what was placed before keeps its terms, its refunds too. Two levels is all
-    that a line can ever pay."""
-    return await terms.add_version(session, actor.id, body)
+@admin.put("/terms", summary="Set the terms", responses=problems(OverTotalCap))
+async def set_terms(actor: Headquarters, body: TermsPut, session: Tx) -> TermsView:
+    """Adds a version that counts for orders placed from now on; earlier orders keep their terms, also for their refunds.
+    A line pays two levels at most, and their rates together at most `total_cap_bps`."""
+    return await terms.set_terms(session, actor.id, body)

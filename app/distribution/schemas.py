@@ -6,8 +6,6 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.attribution import Reason
-from app.core.http import Body, Plain, View
-from app.core.http.schemas import At
 from app.core.ids import (
     ApplicationId,
     CommissionId,
@@ -22,9 +20,13 @@ from app.core.ids import (
     TermsId,
     TouchpointId,
 )
+from app.core.schemas import At, Body, Plain, View
+from app.payees import Gate, HoldStatus
 
 MAX_RATE_BPS = 5_000
+DEFAULT_TOTAL_CAP_BPS = 3_000
 MAX_HOLD_S = 365 * 24 * 3600
+DEFAULT_HOLD_S = 15 * 24 * 3600
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
@@ -32,42 +34,36 @@ RateBps = Annotated[int, Field(ge=0, le=MAX_RATE_BPS)]
 
 
 class ApplicationStatus(StrEnum):
+    """applied → approved or refused."""
+
     APPLIED = "applied"
     APPROVED = "approved"
     REFUSED = "refused"
 
 
-class DistributorStatus(StrEnum):
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-
-
-class CommissionStatus(StrEnum):
-    """`held` until the after-sale window is over, then `released`; `reversed` when refunds took all of it."""
-
-    HELD = "held"
-    RELEASED = "released"
-    REVERSED = "reversed"
+CommissionStatus = HoldStatus
+"""A commission stands as the money that it holds: `reversed` when refunds took all of it."""
 
 
 class CommissionReason(StrEnum):
-    """Why the money is where it is."""
+    """Why the money is where it is: `blocked` by what `blocked_by` lists, waiting for the next release, released, or taken
+    back whole by refunds."""
 
-    AFTER_SALE_WINDOW = "after_sale_window"
+    BLOCKED = "blocked"
     AWAITING_RELEASE = "awaiting_release"
     RELEASED = "released"
     REFUNDED = "refunded"
 
 
 class ApplicationCreate(Body):
-    """Both may be left out. `inviter` is the distributor who brought one; he is never paid for that."""
+    """Both fields may be left out. `inviter` is the distributor who brought the applicant; inviting earns nothing."""
 
     name: Name | None = Field(None, examples=["韩梅梅"])
     inviter: DistributorId | None = None
 
 
 class ApplicationView(View):
-    """An application. `distributor` is set once it was approved."""
+    """An application. `distributor` is set once it is approved."""
 
     id: ApplicationId
     customer: CustomerId
@@ -76,7 +72,7 @@ class ApplicationView(View):
     status: ApplicationStatus
     reason: str | None
     distributor: DistributorId | None
-    made_at: At
+    created_at: At
     decided_at: At | None
 
 
@@ -88,23 +84,33 @@ class DecisionCreate(Body):
 
 
 class TermsPut(Body):
-    """Rates from now on. Without `hold_s` it is 15 days."""
+    """The terms from now on."""
 
-    level1_bps: RateBps = Field(examples=[1000])
-    level2_bps: RateBps = Field(0, examples=[0])
-    hold_s: int | None = Field(None, ge=0, le=MAX_HOLD_S, examples=[1296000])
+    level1_bps: RateBps = Field(description="What the credited distributor earns.", examples=[1000])
+    level2_bps: RateBps = Field(0, description="What their upline earns.", examples=[0])
+    total_cap_bps: RateBps | None = Field(
+        None, description="The most that the rates may be together; 3,000 when it is left out.", examples=[3000]
+    )
+    hold_s: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_HOLD_S,
+        description="For how long commission is held after payment at least; 15 days when it is left out.",
+        examples=[1296000],
+    )
 
 
 class TermsView(View):
     """A version of the terms. It counts for orders placed from `valid_from` until the next version's. `id`,
-    `valid_from` and `made_by` are null for the terms of the house that count before the first version."""
+    `valid_from` and `created_by` are null for the default terms, which count before the first version."""
 
     id: TermsId | None
     level1_bps: int
     level2_bps: int
+    total_cap_bps: int
     hold_s: int
     valid_from: At | None
-    made_by: StaffId | None
+    created_by: StaffId | None
 
 
 class Earnings(View):
@@ -117,8 +123,8 @@ class Earnings(View):
 
 
 class SummaryView(View):
-    """Where the distributor's money stands, by the ledger. `debt_fen` is what claw-backs took beyond the balance;
-    `paid_out_fen` is what was really paid out: 0 as long as there are no withdrawals."""
+    """What the distributor earned, and where their money stands by the ledger. `debt_fen` is what clawbacks took beyond
+    the balance; `paid_out_fen` is what left for good, 0 as long as there are no withdrawals."""
 
     distributor: DistributorId
     today: Earnings
@@ -130,7 +136,8 @@ class SummaryView(View):
 
 
 class CommissionView(View):
-    """One commission. `net_fen` = `amount_fen` − `clawed_fen`; `reason` says why it is not paid out yet, or why not."""
+    """A commission. `net_fen` = `amount_fen` − `clawed_back_fen`. `blocked_by` lists what keeps it from being released, and
+    `releases_at` is when that should be over, null while nobody can say."""
 
     id: CommissionId
     order: OrderId
@@ -139,17 +146,18 @@ class CommissionView(View):
     base_fen: int
     rate_bps: int
     amount_fen: int
-    clawed_fen: int
+    clawed_back_fen: int
     net_fen: int
     status: CommissionStatus
     reason: CommissionReason
-    releases_at: At
+    blocked_by: list[Gate]
+    releases_at: At | None
     paid_at: At
 
 
 class CommissionCredit(View):
-    """Why the line was credited to this distributor (level 1) or to the one he brought (level 2). `touchpoint` is the link
-    that won; null for a bond."""
+    """Why the line was credited to this distributor (level 1) or to the one they brought (level 2). `touchpoint` is the
+    link that won; null for a bond."""
 
     reason: Reason
     touchpoint: TouchpointId | None
@@ -161,11 +169,11 @@ class ClawbackView(View):
 
     refund: RefundId
     amount_fen: int
-    made_at: At
+    created_at: At
 
 
 class EntryView(View):
-    """One leg in the books: a debit above 0, a credit below."""
+    """An entry in the books: a debit is above 0, a credit below."""
 
     kind: str = Field(examples=["commission_held"])
     account: str = Field(examples=["payee_held"])
@@ -174,7 +182,7 @@ class EntryView(View):
 
 
 class CommissionExplanation(CommissionView):
-    """The whole of it: the touch or bond that won, the terms, the refunds and the entries in the books."""
+    """A commission with the touch or bond that won, the terms, the refunds and the entries in the books."""
 
     credit: CommissionCredit | None
     terms: TermsView
@@ -183,7 +191,7 @@ class CommissionExplanation(CommissionView):
 
 
 class ShareView(View):
-    """One link and what it brought: visits, visitors never seen before, orders and the goods paid in them."""
+    """A link and what it brought: visits, visitors never seen before, orders and the goods paid in them."""
 
     id: TouchpointId
     product: ProductId | None
@@ -192,4 +200,4 @@ class ShareView(View):
     new_visitors: int
     orders: int
     paid_fen: int
-    made_at: At
+    created_at: At

@@ -1,4 +1,4 @@
-"""Insight: readings across rooms. It owns no tables and asks every room through its door.
+"""Insight: readings across modules. It owns no tables, writes nothing and asks every module through its public interface.
 
 Now: the explanation of an order's credit, line by line: who is credited, why each won, and what each earned so far.
 """

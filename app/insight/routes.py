@@ -1,9 +1,9 @@
-"""What staff ask across rooms."""
+"""Insight over HTTP, for staff."""
 
 from fastapi import APIRouter
 
 from app.core.auth import CurrentStaff
-from app.core.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
+from app.core.errors import NotFound
 from app.core.http import Tx, problems
 from app.core.ids import OrderId
 from app.insight import orders
@@ -14,12 +14,13 @@ routers = [router]
 
 
 @router.get(
-    "/orders/{order_id}/attribution",
-    summary="Who is credited for an order, and why",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
+    "/orders/{id}/attribution",
+    summary="Explain who is credited for an order",
+    responses=problems(NotFound),
 )
-async def order_attribution(actor: CurrentStaff, order_id: OrderId, session: Tx) -> OrderAttribution:
-    """Line by line: distributor, guide, store and room, the reason why each won, and what each earned so far. The answer
-    to a dispute about a binding: the decision was made at checkout and has not changed since. Whoever may read the order
-    may read this: managers and above within their path, a guide what he is credited for, wherever it was sold."""
-    return await orders.attribution_of(session, actor, order_id)
+async def explain_attribution(id: OrderId, actor: CurrentStaff, session: Tx) -> OrderAttribution:
+    """Line by line: distributor, guide, store and live room, the reason why each won, and what each earned so far. It
+    settles a dispute about a binding: the decision was made at checkout and has not changed since. Whoever may read the
+    order may read this: managers and above what was sold within their path, guides what they are credited for, wherever
+    it was sold."""
+    return await orders.explain_attribution(session, actor, id)

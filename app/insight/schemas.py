@@ -3,26 +3,26 @@
 from pydantic import Field
 
 from app.attribution import Reason
-from app.core.http import View
-from app.core.http.schemas import At
 from app.core.ids import CommissionId, DistributorId, OrderId, OrderLineId, RoomId, StaffId, StoreId, TouchpointId
+from app.core.schemas import At, View
 from app.distribution import CommissionStatus
+from app.mall.orders import OrderStatus
 
 
 class CommissionEarned(View):
-    """What a distributor earned on the line so far: `net_fen` = `amount_fen` − `clawed_fen`."""
+    """What a distributor earned on the line so far: `net_fen` = `amount_fen` − `clawed_back_fen`."""
 
     id: CommissionId
     level: int
     rate_bps: int
     amount_fen: int
-    clawed_fen: int
+    clawed_back_fen: int
     net_fen: int
     status: CommissionStatus
 
 
 class CreditedDistributor(View):
-    """The distributor, or his upline. `earned` is null when the terms gave nothing, or not yet. The name is masked."""
+    """The distributor, or their upline. `earned` is null when the terms gave nothing, or not yet. The name is masked."""
 
     id: DistributorId
     name: str | None = Field(examples=["L**"])
@@ -38,21 +38,25 @@ class PerformanceEarned(View):
 
 
 class CreditedGuide(View):
+    """The guide, with their own part of the line's performance."""
+
     id: StaffId
     name: str | None
     performance: PerformanceEarned
 
 
 class CreditedStore(View):
+    """The store, with its own part of the line's performance."""
+
     id: StoreId
     name: str | None
     performance: PerformanceEarned
 
 
 class LineAttribution(View):
-    """One line: each party, why it won (or why nobody did), and what it earned so far. `touchpoint` is the link by which
-    the distributor won, `guide_touchpoint` what the guide won by (null where a bond did), `room_touchpoint` what the room was
-    entered by."""
+    """One line: each party, why they won (or why nobody did), and what they earned so far. `touchpoint` is the link by
+    which the distributor won, `guide_touchpoint` what the guide won by (null where a bond did), `room_touchpoint` what the
+    live room was entered by."""
 
     line: OrderLineId
     distributor: CreditedDistributor | None
@@ -75,7 +79,7 @@ class OrderAttribution(View):
 
     order: OrderId
     number: str
-    status: str
+    status: OrderStatus
     goods_fen: int
     paid_fen: int
     refunded_fen: int

@@ -3,7 +3,7 @@
 * Conflict
   + BalanceTooLow     the owner's balance does not cover the transfer
 * RuntimeError
-  + Unbalanced        a verb built entries that do not sum to zero: a bug
+  + Unbalanced        a function built entries that do not sum to zero: a bug
 """
 
 from app.core.errors import Conflict
@@ -12,7 +12,7 @@ from app.core.errors import Conflict
 class BalanceTooLow(Conflict):
     """The account's balance does not cover this."""
 
-    status = 402
+    status_code = 402
     en = "The balance does not cover this amount."
     zh = "余额不足。"
 

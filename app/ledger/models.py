@@ -1,4 +1,5 @@
-"""Tables of the ledger. Entries are append-only and balanced by triggers, whatever the code above does."""
+"""Tables of the ledger. Triggers keep it whatever the code above does: nothing written is changed, and the entries of each
+statement sum to zero and belong to transfers that exist."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,11 +8,11 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Uni
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, text
+from app.core.tables import Table, created_at, fen, text
 
 
 class LedgerTransfer(Table, table=True):
-    """A fact about money, posted once."""
+    """Something that moved money, posted once."""
 
     __tablename__ = "ledger_transfer"
     __table_args__ = (UniqueConstraint("kind", "key"),)
@@ -19,11 +20,15 @@ class LedgerTransfer(Table, table=True):
     id: UUID = Field(primary_key=True)
     kind: str = text()
     key: str = text()
-    posted_at: datetime = made_at()
+    posted_at: datetime = created_at()
 
 
 class LedgerEntry(Table, table=True):
-    """One leg of a transfer: debit above 0, credit below."""
+    """One leg of a transfer: debit above 0, credit below.
+
+    That the transfer exists is checked by the trigger that adds the entries up, once per transfer: transfers never go, and
+    a foreign key would look for it with every entry, and lock it.
+    """
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
@@ -33,7 +38,7 @@ class LedgerEntry(Table, table=True):
     )
 
     id: int | None = Field(None, sa_column=Column(BigInteger, Identity(), primary_key=True))
-    transfer_id: UUID = Field(foreign_key="ledger_transfer.id", index=True)
+    transfer_id: UUID = Field(index=True)
     book: str = text()
     unit: str = text()
     account: str = text()

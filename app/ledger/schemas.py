@@ -1,9 +1,11 @@
 """Value types of the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 
 class Unit(StrEnum):
@@ -12,7 +14,7 @@ class Unit(StrEnum):
 
 
 class Account(StrEnum):
-    """The chart of accounts. What each fact posts is listed in `docs/ledger.md`."""
+    """The chart of accounts. What is posted when is listed in `docs/ledger.md`."""
 
     WECHAT_PENDING = "wechat_pending"
     WECHAT_AVAILABLE = "wechat_available"
@@ -41,12 +43,13 @@ LIABILITIES_WITH_BALANCE = frozenset(
     {Account.PAYEE_AVAILABLE, Account.PAYEE_WITHDRAWING, Account.CUSTOMER_COINS, Account.CUSTOMER_POINTS}
 )
 ASSETS_WITH_BALANCE = frozenset({Account.PAYEE_DEBT, Account.POINTS_DEBT})
+OF_OWNERS = LIABILITIES_WITH_BALANCE | ASSETS_WITH_BALANCE | {Account.PAYEE_HELD}
+"""Accounts on which each entry belongs to somebody."""
 WITH_BALANCE = LIABILITIES_WITH_BALANCE | ASSETS_WITH_BALANCE
 """Accounts that keep a balance row per owner; all others have entries only, so that paying touches no hot row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One leg. `amount_fen` above 0 is a debit, below 0 a credit. `subject` is what the entry is about: the order,
     charge, refund or tip; `owner` is the payee or customer whose account it is, None for the brand's own."""
 
@@ -54,6 +57,16 @@ class Entry:
     amount_fen: int
     subject: UUID
     owner: UUID | None = None
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer that moves an amount from one account to another; see `post_moves`."""
+
+    book: str
+    key: str
+    subject: UUID
+    owner: UUID
+    amount_fen: int
 
 
 def debit(account: Account, amount_fen: int, subject: UUID, owner: UUID | None = None) -> Entry:
@@ -68,7 +81,7 @@ def credit(account: Account, amount_fen: int, subject: UUID, owner: UUID | None 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a payee has with us, in fen. `debt_fen` is what claw-backs took beyond the balance; `paid_out_fen` is what
+    """What a payee has with us, in fen. `debt_fen` is what clawbacks took beyond the balance; `paid_out_fen` is what
     left us for good, with the tax withheld from it."""
 
     held_fen: int
@@ -78,12 +91,11 @@ class Standing:
     paid_out_fen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Entries that are written together and sum to zero. `(kind, key)` is unique: a fact is posted once."""
+class Transfer(msgspec.Struct, frozen=True):
+    """Entries that are written together and sum to zero. `(kind, key)` is unique: nothing is posted twice."""
 
     book: str
     kind: str
     key: str
     entries: Sequence[Entry]
-    unit: Unit = field(default=Unit.CNY_FEN)
+    unit: Unit = Unit.CNY_FEN

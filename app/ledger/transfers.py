@@ -1,90 +1,181 @@
-"""Posting: the one way money facts reach the books."""
+"""Posting: the one way into the books."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import BulkInsert, BulkInsertTogether, Session, Statement
 from app.core.ids import new_id
 from app.ledger.errors import BalanceTooLow, Unbalanced
-from app.ledger.schemas import LIABILITIES_WITH_BALANCE, WITH_BALANCE, Standing, Transfer
-
-_POST = """
-WITH posted AS (
-    INSERT INTO ledger_transfer (id, kind, key) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+from app.ledger.models import LedgerEntry, LedgerTransfer
+from app.ledger.schemas import (
+    LIABILITIES_WITH_BALANCE,
+    OF_OWNERS,
+    WITH_BALANCE,
+    Account,
+    Entry,
+    Move,
+    Standing,
+    Transfer,
+    Unit,
 )
-INSERT INTO ledger_entry (transfer_id, book, unit, account, subject, owner, amount_fen)
-SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::bigint[])
-"""
-
-_MOVE = """
-INSERT INTO ledger_balance (account, book, unit, owner, balance_fen) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (account, book, unit, owner)
-DO UPDATE SET balance_fen = ledger_balance.balance_fen + excluded.balance_fen
-"""
 
 
-async def post(session: AsyncSession, *transfers: Transfer) -> None:
+class _TransferRow(msgspec.Struct, frozen=True):
+    id: UUID
+    kind: str
+    key: str
+
+
+class _EntryRow(msgspec.Struct, frozen=True):
+    transfer_id: UUID
+    book: str
+    unit: Unit
+    account: Account
+    subject: UUID
+    owner: UUID | None
+    amount_fen: int
+
+
+class PostedEntry(msgspec.Struct, frozen=True):
+    """An entry with the transfer it belongs to; a debit is above 0."""
+
+    account: Account
+    amount_fen: int
+    owner: UUID | None
+    kind: str
+    posted_at: datetime
+
+
+_POST = BulkInsertTogether(BulkInsert(LedgerTransfer, _TransferRow), BulkInsert(LedgerEntry, _EntryRow))
+_POST_MOVES = Statement(
+    """WITH move AS (
+           SELECT id, key, book, subject, owner, amount_fen
+           FROM unnest(:ids::uuid[], :keys::text[], :books::text[], :subjects::uuid[], :owners::uuid[],
+                       :amounts_fen::bigint[]) AS x(id, key, book, subject, owner, amount_fen)
+       ), transfer AS (
+           INSERT INTO ledger_transfer (id, kind, key) SELECT id, :kind, key FROM move
+       )
+       INSERT INTO ledger_entry (transfer_id, book, unit, account, subject, owner, amount_fen)
+       SELECT m.id, m.book, :unit, e.account, m.subject, CASE WHEN e.is_owned THEN m.owner END, m.amount_fen * e.sign
+       FROM move m
+       CROSS JOIN (VALUES (:debit::text, :debit_is_owned::bool, 1), (:credit::text, :credit_is_owned::bool, -1))
+           AS e(account, is_owned, sign)"""
+)
+_RAISE = Statement(
+    """INSERT INTO ledger_balance (account, book, unit, owner, balance_fen)
+       VALUES (:account, :book, :unit, :owner, :change_fen)
+       ON CONFLICT (account, book, unit, owner)
+       DO UPDATE SET balance_fen = ledger_balance.balance_fen + excluded.balance_fen"""
+)
+# A row that is not there cannot go down; an INSERT of a negative would fail its CHECK before the conflict.
+_LOWER = Statement(
+    """UPDATE ledger_balance SET balance_fen = balance_fen + :change_fen
+       WHERE account = :account AND book = :book AND unit = :unit AND owner = :owner"""
+)
+# A withdrawal that failed comes back to another account of the payee, so its transfer takes nothing from them on the whole.
+_STANDING = Statement(
+    """WITH own AS (
+           SELECT account, amount_fen, sum(amount_fen) OVER (PARTITION BY transfer_id) AS taken_fen
+           FROM ledger_entry WHERE owner = :owner AND unit = 'CNY_FEN'
+       )
+       SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_held'), 0)::bigint AS held_fen,
+              coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_available'), 0)::bigint AS available_fen,
+              coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_withdrawing'), 0)::bigint AS withdrawing_fen,
+              coalesce(sum(amount_fen) FILTER (WHERE account = 'payee_debt'), 0)::bigint AS debt_fen,
+              coalesce(sum(taken_fen) FILTER (WHERE account = 'payee_withdrawing' AND amount_fen > 0), 0)::bigint
+                  AS paid_out_fen
+       FROM own""",
+    Standing,
+)
+_ABOUT = Statement(
+    """SELECT e.account, e.amount_fen, e.owner, t.kind, t.posted_at
+       FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id
+       WHERE e.subject = :subject ORDER BY e.id LIMIT :limit""",
+    PostedEntry,
+)
+_BALANCE = Statement(
+    """SELECT balance_fen FROM ledger_balance
+       WHERE account = :account AND book = :book AND unit = 'CNY_FEN' AND owner = :owner FOR UPDATE""",
+    int,
+)
+
+_Place = tuple[Account, str, Unit, UUID]
+"""Account, book, unit and owner of a balance row."""
+
+
+async def post(session: Session, *transfers: Transfer) -> None:
     """Write transfers, their entries and the balances they move, in one statement plus one per moved balance.
 
     Entries of 0 are left out; a transfer with none is left out whole. Raises Unbalanced (a bug), BalanceTooLow, and
     asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
     """
-    ids: list[UUID] = []
-    kinds: list[str] = []
-    keys: list[str] = []
-    legs: list[tuple[UUID, str, str, str, UUID, UUID | None, int]] = []
-    moves: dict[tuple[str, str, str, UUID], int] = defaultdict(int)
+    rows: list[_TransferRow] = []
+    legs: list[_EntryRow] = []
+    moves: defaultdict[_Place, int] = defaultdict(int)
     for transfer in transfers:
         entries = [entry for entry in transfer.entries if entry.amount_fen]
         if sum(entry.amount_fen for entry in entries) != 0:
             raise Unbalanced(f"{transfer.kind} {transfer.key}")
         if not entries:
             continue
-        transfer_id = new_id()
-        ids.append(transfer_id)
-        kinds.append(transfer.kind)
-        keys.append(transfer.key)
+        row = _TransferRow(new_id(), transfer.kind, transfer.key)
+        rows.append(row)
         for entry in entries:
-            legs.append(
-                (
-                    transfer_id,
-                    transfer.book,
-                    transfer.unit.value,
-                    entry.account.value,
-                    entry.subject,
-                    entry.owner,
-                    entry.amount_fen,
-                )
-            )
+            legs.append(_leg(row.id, transfer, entry))
             if entry.account in WITH_BALANCE:
                 assert entry.owner is not None, f"{entry.account} needs an owner"
                 sign = -1 if entry.account in LIABILITIES_WITH_BALANCE else 1
-                moves[entry.account.value, transfer.book, transfer.unit.value, entry.owner] += sign * entry.amount_fen
-    if not ids:
-        return
-    await db.execute(session, _POST, ids, kinds, keys, *(list(column) for column in zip(*legs, strict=True)))
-    await _move_balances(session, moves)
+                moves[entry.account, transfer.book, transfer.unit, entry.owner] += sign * entry.amount_fen
+    if rows:
+        await _POST.run(session, rows, legs)
+        await _move_balances(session, moves)
 
 
-async def _move_balances(session: AsyncSession, moves: dict[tuple[str, str, str, UUID], int]) -> None:
+async def post_moves(session: Session, moves: Sequence[Move], *, kind: str, debit: Account, credit: Account) -> None:
+    """Post many transfers of one kind, each of an amount from one account to another, in one statement.
+
+    The owner stands on those of the two accounts whose entries belong to somebody; neither keeps balances. Raises
+    asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
+    """
+    assert not {debit, credit} & WITH_BALANCE, f"{kind} moves balances: post it"
+    if moves:
+        await _POST_MOVES.run(
+            session,
+            ids=[new_id() for _ in moves],
+            keys=[move.key for move in moves],
+            books=[move.book for move in moves],
+            subjects=[move.subject for move in moves],
+            owners=[move.owner for move in moves],
+            amounts_fen=[move.amount_fen for move in moves],
+            kind=kind,
+            unit=Unit.CNY_FEN,
+            debit=debit,
+            debit_is_owned=debit in OF_OWNERS,
+            credit=credit,
+            credit_is_owned=credit in OF_OWNERS,
+        )
+
+
+def _leg(transfer_id: UUID, transfer: Transfer, entry: Entry) -> _EntryRow:
+    return _EntryRow(
+        transfer_id, transfer.book, transfer.unit, entry.account, entry.subject, entry.owner, entry.amount_fen
+    )
+
+
+async def _move_balances(session: Session, moves: dict[_Place, int]) -> None:
     """One update per balance row, in one global order, so that two batches never wait for each other in a ring."""
-    for place, change_fen in sorted(moves.items()):
+    for (account, book, unit, owner), change_fen in sorted(moves.items()):
         if change_fen == 0:
             continue
+        statement = _RAISE if change_fen > 0 else _LOWER
         try:
-            if change_fen > 0:
-                await db.execute(session, _MOVE, *place, change_fen)
-                continue
-            # A row that is not there cannot go down; an INSERT of a negative would fail its CHECK before the conflict.
-            moved = await db.execute(
-                session,
-                """UPDATE ledger_balance SET balance_fen = balance_fen + $5
-                   WHERE account = $1 AND book = $2 AND unit = $3 AND owner = $4""",
-                *place,
-                change_fen,
+            moved = await statement.run(
+                session, account=account, book=book, unit=unit, owner=owner, change_fen=change_fen
             )
         except asyncpg.CheckViolationError as error:
             raise BalanceTooLow from error
@@ -92,35 +183,16 @@ async def _move_balances(session: AsyncSession, moves: dict[tuple[str, str, str,
             raise BalanceTooLow
 
 
-# A withdrawal that failed comes back to another account of the payee, so its transfer takes nothing from him on the whole.
-_STANDING = """
-WITH own AS (
-    SELECT account, amount_fen, sum(amount_fen) OVER (PARTITION BY transfer_id) AS taken_fen
-    FROM ledger_entry WHERE owner = $1 AND unit = 'CNY_FEN'
-)
-SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_held'), 0)::bigint AS held_fen,
-       coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_available'), 0)::bigint AS available_fen,
-       coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_withdrawing'), 0)::bigint AS withdrawing_fen,
-       coalesce(sum(amount_fen) FILTER (WHERE account = 'payee_debt'), 0)::bigint AS debt_fen,
-       coalesce(sum(taken_fen) FILTER (WHERE account = 'payee_withdrawing' AND amount_fen > 0), 0)::bigint AS paid_out_fen
-FROM own
-"""
+async def lock_balance(session: Session, account: Account, *, book: str, owner: UUID) -> int:
+    """What an owner has on an account that keeps a balance, in fen; it does not change until the transaction ends."""
+    return await _BALANCE.first(session, account=account, book=book, owner=owner) or 0
 
 
-async def standing_of(session: AsyncSession, owner: UUID) -> Standing:
+async def standing_of(session: Session, owner: UUID) -> Standing:
     """Where a payee's money stands, in one statement: no fen is on two accounts at once."""
-    row = await db.fetchrow(session, _STANDING, owner)
-    assert row is not None
-    return Standing(**dict(row))
+    return await _STANDING.one(session, owner=owner)
 
 
-async def entries_about(session: AsyncSession, subject: UUID, *, limit: int = 100) -> list[asyncpg.Record]:
-    """Entries whose subject is `subject`, oldest first: account, amount_fen (debit above 0), kind, posted_at, owner."""
-    return await db.fetch(
-        session,
-        """SELECT e.account, e.amount_fen, e.owner, t.kind, t.posted_at
-           FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id
-           WHERE e.subject = $1 ORDER BY e.id LIMIT $2""",
-        subject,
-        limit,
-    )
+async def entries_about(session: Session, subject: UUID, *, limit: int = 100) -> list[PostedEntry]:
+    """Entries whose subject is `subject`, oldest first."""
+    return await _ABOUT.all(session, subject=subject, limit=limit)

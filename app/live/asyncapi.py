@@ -66,18 +66,19 @@ CLIENT_EXAMPLES: list[frames.ClientFrame] = [
 ]
 
 _DESCRIPTION = """
-JSON text frames, compression off, at most 4 KB from the client. Ask POST /v1/live/rooms/{id}/tickets for the address;
-a ticket opens one socket within 30 seconds. A missing, spent or foreign one is refused before the upgrade with an HTTP
-problem. After a cut ask for a new ticket and add `since=room:EPOCH:SEQ`: the socket then sends exactly what was missed,
-or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whose number you have seen. All text is data, never HTML.
+JSON text frames, compression off, at most 4 KB from the client. POST /v1/live/rooms/{id}/tickets answers the address; a
+ticket opens one socket within 30 seconds. A missing, used or unknown one is refused before the upgrade with an HTTP
+problem. After a lost connection create a new ticket and append `since=room:EPOCH:SEQ`: the socket then sends exactly what
+was missed, or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whose number you have seen. All text is data,
+never HTML.
 """
 
 
 def _schemas(kinds: list[type]) -> dict[str, Any]:
-    """Schemas of the frames; where they carry a reply of the HTTP API, that reply's own schema."""
+    """Schemas of the frames; where they contain a reply of the HTTP API, that reply's own schema."""
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for name in components.keys() - {type(example).__name__ for example in CLIENT_EXAMPLES}:
-        # What has a default is sent all the same.
+        # Fields with a default are always sent.
         if "properties" in components[name]:
             components[name]["required"] = list(components[name]["properties"])
     for view in (RoomSnapshot, ShelfItem):
@@ -107,9 +108,9 @@ def _summary(kind: type) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
-def _events_message() -> dict[str, Any]:
-    """The numbered frame is written by hand on the wire, so its schema is written by hand too."""
-    schema = {
+def _events_schema() -> dict[str, Any]:
+    """The numbered frame is put together from encoded events, so its schema is written by hand."""
+    return {
         "type": "object",
         "required": ["stream", "epoch", "seq", "events"],
         "properties": {
@@ -123,12 +124,15 @@ def _events_message() -> dict[str, Any]:
             },
         },
     }
+
+
+def _events_message() -> dict[str, Any]:
     example = frames.numbered("5f2ad41c09be", 1201, [frames.encode(event) for event in EVENT_EXAMPLES])
     return {
         "name": "events",
         "summary": "Events of the room, numbered from `seq`; one frame per tick, the same bytes for everyone.",
         "contentType": "application/json",
-        "payload": schema,
+        "payload": {"$ref": "#/components/schemas/Events"},
         "examples": [{"payload": msgspec.json.decode(example)}],
     }
 
@@ -172,12 +176,12 @@ def asyncapi_document() -> dict[str, Any]:
             "watch": _operation("send", to_client, "What the server sends."),
             "speak": _operation("receive", from_client, "What a viewer may send."),
         },
-        "components": {"schemas": _schemas(kinds)},
+        "components": {"schemas": _schemas(kinds) | {"Events": _events_schema()}},
     }
 
 
 def _close_codes() -> list[dict[str, Any]]:
-    """What AsyncAPI has no word for: the close code behind each `bye`, and those that come without one."""
+    """What AsyncAPI cannot express: the close code after each `bye`, and those that come without one."""
     after_bye = [
         {"code": int(close.code), "bye": bye.value, "comes_back": close.comes_back}
         for bye, close in frames.CLOSES.items()

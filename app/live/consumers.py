@@ -1,63 +1,72 @@
-"""What live rooms do when facts arrive: allot tips, write takings down, and tell the rooms."""
+"""What live rooms do when events arrive: allot tips, record takings, and announce to the rooms."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from app import ledger
-from app.core.db import AsyncSession
+from app.core.db import Session
 from app.core.events import Consumer, Recorded, Relay, Transactional
 from app.core.runtime import Runtime
 from app.live import announcements, stream, takings, tips
 from app.live.events import MemberMuted, ProductPinned, ProductUnpinned, RoomEnded, RoomStarted, TipPaid
-from app.mall import OrderPaid, RefundAgreed
+from app.live.takings import Taking, TakingKind
+from app.mall.aftersales import RefundAgreed
+from app.mall.orders import OrderPaid
+
+# Most orders are placed outside of rooms.
+_NAMES_A_ROOM = "$.room_id != null || $.lines[*].credit.room_id != null"
 
 
-async def allot_tips(session: AsyncSession, batch: Sequence[Recorded[TipPaid]]) -> None:
-    """What of each tip is owed to whom; the transfer's key makes it happen once."""
-    await ledger.post(session, *(tips.allotment(recorded.fact) for recorded in batch))
+async def allot_tips(session: Session, batch: Sequence[Recorded[TipPaid]]) -> None:
+    """Allot each tip to those it is owed to. A repeat is refused by the transfer's key."""
+    await tips.allot(session, [recorded.event for recorded in batch])
 
 
-async def write_takings(session: AsyncSession, batch: Sequence[Recorded[OrderPaid | RefundAgreed | TipPaid]]) -> None:
-    """Per room and order, refund or tip: what it brought."""
-    await takings.write(session, [row for recorded in batch for row in takings_of(recorded.fact)])
+async def write_takings(session: Session, batch: Sequence[Recorded[OrderPaid | RefundAgreed | TipPaid]]) -> None:
+    """Record what each order, refund and tip brought to which room."""
+    await takings.write(session, [taking for recorded in batch for taking in takings_of(recorded.event)])
 
 
-def takings_of(fact: OrderPaid | RefundAgreed | TipPaid) -> list[takings.Taking]:
-    """What one fact brings to which rooms: goods paid of the lines credited to each."""
-    if isinstance(fact, TipPaid):
-        return [(fact.room_id, "tip", fact.tip_id, fact.amount_fen)]
+def takings_of(event: OrderPaid | RefundAgreed | TipPaid) -> list[Taking]:
+    """What one event brings to which rooms: goods paid of the lines credited to each."""
+    if isinstance(event, TipPaid):
+        return [Taking(event.room_id, TakingKind.TIP, event.tip_id, event.amount_fen)]
     by_room: defaultdict[UUID, int] = defaultdict(int)
-    if isinstance(fact, OrderPaid):
-        for line in fact.lines:
+    if isinstance(event, OrderPaid):
+        for line in event.lines:
             if line.credit.room_id is not None:
                 by_room[line.credit.room_id] += line.goods_paid_fen
-        return [(room_id, "order", fact.order_id, amount_fen) for room_id, amount_fen in by_room.items()]
-    for refunded in fact.lines:
+        return [Taking(room_id, TakingKind.ORDER, event.order_id, fen) for room_id, fen in by_room.items()]
+    for refunded in event.lines:
         if refunded.credit.room_id is not None:
             by_room[refunded.credit.room_id] -= refunded.amount_fen
-    return [(room_id, "refund", fact.refund_id, amount_fen) for room_id, amount_fen in by_room.items()]
+    return [Taking(room_id, TakingKind.REFUND, event.refund_id, fen) for room_id, fen in by_room.items()]
 
 
 async def announce(runtime: Runtime, batch: Sequence[Recorded[announcements.Announced]]) -> None:
-    """Tell rooms what happened. The log's number makes a repeated batch harmless; all events of a fact go at once.
-
-    A room remembers the highest number that it was told, so what comes late is remembered by a number of its own.
+    """Tell rooms what happened. All frames of an event go in one call, and a room remembers the highest number of the log
+    that it was sent, which makes a repeated batch harmless. An event that comes late has a memory of its own.
     """
     async with runtime.db.transaction() as session:
-        words = await announcements.words_for(session, [recorded.fact for recorded in batch])
+        words = await announcements.words_for(session, [recorded.event for recorded in batch])
     for recorded in batch:
         source = f"announcements:{recorded.seq}" if recorded.replayed else "announcements"
-        for room_id, events in announcements.events_of(recorded.fact, words).items():
+        for room_id, events in announcements.events_of(recorded.event, words).items():
             await stream.publish(runtime.redis, room_id, *events, log_seq=recorded.seq, source=source)
 
 
 CONSUMERS: list[Consumer] = [
-    Transactional(name="live.tips", facts=(TipPaid,), apply=allot_tips),
-    Transactional(name="live.takings", facts=(OrderPaid, RefundAgreed, TipPaid), apply=write_takings),
+    Transactional(name=tips.CONSUMER, events=(TipPaid,), apply=allot_tips),
+    Transactional(
+        name=takings.CONSUMER,
+        events=(OrderPaid, RefundAgreed, TipPaid),
+        concerning=_NAMES_A_ROOM,
+        apply=write_takings,
+    ),
     Relay(
         name="live.announcements",
-        facts=(OrderPaid, TipPaid, RoomStarted, RoomEnded, ProductPinned, ProductUnpinned, MemberMuted),
+        events=(OrderPaid, TipPaid, RoomStarted, RoomEnded, ProductPinned, ProductUnpinned, MemberMuted),
+        concerning=_NAMES_A_ROOM,
         send=announce,
     ),
 ]

@@ -5,9 +5,10 @@
 * Conflict 409
   + LiveRoomEnded         the room is over
   + RoomNotLive           tips are for rooms that are live
+  + TipNotPayable         the tip is paid or closed, or its time is over
   + ShelfFull             the shelf holds as many products as it can
 * Unauthenticated 401
-  + TicketRefused         the live ticket is missing, spent, too old or unknown
+  + TicketRefused         the live ticket is missing, used, expired or unknown
 * BadRequest 400
   + UpgradeRequired 426   not a WebSocket handshake
 * Forbidden 403
@@ -15,10 +16,14 @@
 * Unprocessable 422
   + TipTooLarge           over the limit for one tip
 * Unavailable 503
-  + LiveUnavailable       the live part does not answer; nothing about money depends on it
+  + LiveUnavailable       Redis or the gateway does not answer; no money depends on either
 """
 
+from typing import ClassVar
+
 from app.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unprocessable
+from app.core.ids import ProductId
+from app.live.schemas import RoomStatus
 
 
 class ShelfProductUnknown(NotFound):
@@ -26,6 +31,7 @@ class ShelfProductUnknown(NotFound):
 
     en = "The room's store does not offer this product."
     zh = "该门店未上架此商品。"
+    products: list[ProductId]
 
 
 class LiveRoomEnded(Conflict):
@@ -40,35 +46,32 @@ class RoomNotLive(Conflict):
 
     en = "The room is not live ({status})."
     zh = "直播间当前未在直播（{status}）。"
+    status: RoomStatus
 
 
 class ShelfFull(Conflict):
-    """`details.limit` is how many products a shelf holds; take one off first."""
+    """`details.limit` is how many products a shelf may have; take one off first."""
 
-    en = "The shelf holds {limit} products already; take one off first."
+    en = "The shelf already has {limit} products; take one off first."
     zh = "货架最多放 {limit} 件商品，请先下架一件。"
+    limit: int
 
 
 class TicketRefused(Unauthenticated):
-    """A ticket opens one socket within 30 seconds; ask for a new one."""
+    """A ticket opens one socket within 30 seconds; create a new one."""
 
-    en = "The live ticket is missing, spent or too old; ask for a new one."
+    en = "The live ticket is missing, used or expired; create a new one."
     zh = "直播入场凭证缺失、已使用或已过期，请重新获取。"
-
-    def headers(self) -> dict[str, str]:
-        """None: a socket does not log in with a bearer token."""
-        return {}
+    sends: ClassVar[dict[str, str]] = {}  # a socket does not log in with a bearer token
 
 
 class UpgradeRequired(BadRequest):
-    """The live socket takes WebSocket handshakes only. The ticket stays good."""
+    """The live socket takes WebSocket handshakes only. The ticket stays valid."""
 
-    status = 426
+    status_code = 426
     en = "This address opens WebSockets: send one `Upgrade: websocket`."
     zh = "该地址仅接受 WebSocket 连接（Upgrade: websocket）。"
-
-    def headers(self) -> dict[str, str]:
-        return {"Upgrade": "websocket"}
+    sends: ClassVar[dict[str, str]] = {"Upgrade": "websocket"}
 
 
 class OriginRefused(Forbidden):
@@ -78,11 +81,19 @@ class OriginRefused(Forbidden):
     zh = "该网页来源不允许建立直播连接。"
 
 
+class TipNotPayable(Conflict):
+    """The tip is paid or closed, or its time is over."""
+
+    en = "This tip can no longer be paid."
+    zh = "该打赏已无法支付。"
+
+
 class TipTooLarge(Unprocessable):
     """`details.limit_fen` is the most that one tip may be."""
 
     en = "One tip may be at most {limit_fen} fen."
     zh = "单笔打赏不得超过 {limit_fen} 分。"
+    limit_fen: int
 
 
 class LiveUnavailable(Unavailable):

@@ -1,12 +1,12 @@
-"""Facts of live rooms. Ids and money only; the relay looks up masked names and titles when it tells a room."""
+"""Events of live rooms: ids and money only. The relay looks up masked names and titles when it announces them."""
 
 from datetime import datetime
 from uuid import UUID
 
-from app.core.events import Fact
+from app.core.events import Event
 
 
-class RoomStarted(Fact, frozen=True, kw_only=True, tag="live.room_started"):
+class RoomStarted(Event, frozen=True, kw_only=True, tag="live.room_started"):
     """A scheduled room went live."""
 
     room_id: UUID
@@ -19,7 +19,7 @@ class RoomStarted(Fact, frozen=True, kw_only=True, tag="live.room_started"):
         return self.room_id
 
 
-class RoomEnded(Fact, frozen=True, kw_only=True, tag="live.room_ended"):
+class RoomEnded(Event, frozen=True, kw_only=True, tag="live.room_ended"):
     """A room ended, for good."""
 
     room_id: UUID
@@ -32,8 +32,8 @@ class RoomEnded(Fact, frozen=True, kw_only=True, tag="live.room_ended"):
         return self.room_id
 
 
-class ProductPinned(Fact, frozen=True, kw_only=True, tag="live.product_pinned"):
-    """The host shows a product of the room's store."""
+class ProductPinned(Event, frozen=True, kw_only=True, tag="live.product_pinned"):
+    """The host pinned a product of the room's store."""
 
     room_id: UUID
     store_id: UUID
@@ -45,8 +45,8 @@ class ProductPinned(Fact, frozen=True, kw_only=True, tag="live.product_pinned"):
         return self.room_id
 
 
-class ProductUnpinned(Fact, frozen=True, kw_only=True, tag="live.product_unpinned"):
-    """The product that was shown is shown no more."""
+class ProductUnpinned(Event, frozen=True, kw_only=True, tag="live.product_unpinned"):
+    """The pinned product was unpinned."""
 
     room_id: UUID
     product_id: UUID
@@ -57,8 +57,8 @@ class ProductUnpinned(Fact, frozen=True, kw_only=True, tag="live.product_unpinne
         return self.room_id
 
 
-class MemberMuted(Fact, frozen=True, kw_only=True, tag="live.member_muted"):
-    """A customer may not speak in the room until then; a moment in the past lifts it."""
+class MemberMuted(Event, frozen=True, kw_only=True, tag="live.member_muted"):
+    """A customer may not speak in the room before `until`; a moment in the past lifts the mute."""
 
     room_id: UUID
     customer_id: UUID
@@ -70,9 +70,9 @@ class MemberMuted(Fact, frozen=True, kw_only=True, tag="live.member_muted"):
         return self.room_id
 
 
-class TipPaid(Fact, frozen=True, kw_only=True, tag="live.tip_paid"):
-    """A tip's money landed. The parts sum to `amount_fen`; they are frozen here, so that a change of settings between
-    payment and allotment moves no money."""
+class TipPaid(Event, frozen=True, kw_only=True, tag="live.tip_paid"):
+    """A tip was paid. The parts sum to `amount_fen`; they are frozen here, so that a change of the shares between payment
+    and allotment moves no money."""
 
     tip_id: UUID
     room_id: UUID

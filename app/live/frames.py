@@ -40,7 +40,7 @@ class ByeCode(StrEnum):
 
 
 class Close(NamedTuple):
-    """How a socket is closed after its `bye`, and whether its client is to come back."""
+    """How a socket is closed after its `bye`, and whether its client should come back."""
 
     code: CloseCode
     comes_back: bool
@@ -68,7 +68,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatSaid(Event, frozen=True, kw_only=True, tag="chat.said"):
-    """Somebody spoke. `id` is the speaker's own client id of the message, `name` is masked."""
+    """Somebody spoke. `id` is the message's id as the speaker's client chose it, `name` is masked."""
 
     id: str
     customer: str
@@ -90,7 +90,7 @@ class LikesCounted(Event, frozen=True, kw_only=True, tag="likes.counted"):
 
 
 class ProductPinned(Event, frozen=True, kw_only=True, tag="product.pinned"):
-    """The host shows this product now. `card` has the shape of the snapshot's shelf items; null once it is off sale."""
+    """The host shows this product now. `card` has the shape of the snapshot's shelf items; null when it is no longer on sale."""
 
     product: str
     card: msgspec.Raw
@@ -98,14 +98,14 @@ class ProductPinned(Event, frozen=True, kw_only=True, tag="product.pinned"):
 
 
 class ProductUnpinned(Event, frozen=True, kw_only=True, tag="product.unpinned"):
-    """Nothing is shown any more."""
+    """No product is pinned any more."""
 
     product: str
     at: str
 
 
 class OrderPaid(Event, frozen=True, kw_only=True, tag="order.paid"):
-    """A real order with this product was paid and is credited to the room. Name masked, no amounts."""
+    """An order with this product was paid and is credited to the room. The name is masked; amounts are never told."""
 
     name: str
     product: str
@@ -115,7 +115,7 @@ class OrderPaid(Event, frozen=True, kw_only=True, tag="order.paid"):
 
 
 class TipPaid(Event, frozen=True, kw_only=True, tag="tip.paid"):
-    """A tip was paid. The room hears who (masked) and the message, never how much."""
+    """A tip was paid. `name` is masked; the amount is never told."""
 
     name: str
     message: str | None
@@ -129,13 +129,13 @@ class RoomStarted(Event, frozen=True, kw_only=True, tag="room.started"):
 
 
 class RoomEnded(Event, frozen=True, kw_only=True, tag="room.ended"):
-    """The room is over; the gateway says bye a few seconds later."""
+    """The room has ended; the gateway sends `bye` a few seconds later."""
 
     at: str
 
 
 class MemberMuted(Event, frozen=True, kw_only=True, tag="member.muted"):
-    """This customer may not speak until then; a moment in the past lifts it."""
+    """This customer may not speak before `until`; a moment in the past lifts the mute."""
 
     customer: str
     until: str
@@ -156,7 +156,7 @@ EVENTS: tuple[type[Event], ...] = (
 
 
 class StreamPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a client has come in one stream: it now holds everything up to and including `seq`."""
+    """How far a client has come in one stream: it now has everything up to and including `seq`."""
 
     stream: str = STREAM
     epoch: str
@@ -171,7 +171,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
-    """History cannot be told event by event: forget the room's state and take `room`; continue after `seq`."""
+    """What was missed cannot be sent event by event: replace the room's state by `room` and continue after `seq`."""
 
     stream: str
     epoch: str
@@ -180,7 +180,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
 
 
 class Resync(msgspec.Struct, frozen=True, kw_only=True, tag="resync"):
-    """You were too slow and were left out for a while; what you missed after `seq` follows."""
+    """Your connection was too slow and frames were left out; what you missed after `seq` follows."""
 
     stream: str
     epoch: str
@@ -200,28 +200,28 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
 
 
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye"):
-    """The gateway closes the socket. Reconnect after `retry_after_ms` with a new ticket; null means do not."""
+    """The gateway closes the socket. Reconnect after `retry_after_ms` with a new ticket; null means: do not reconnect."""
 
     code: ByeCode
     retry_after_ms: int | None
 
 
 class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="say"):
-    """Speak. What a customer says under one `id` is written once within two minutes: repeat a doubtful message under
-    its `id`, on this socket or another."""
+    """Say something. A customer's message is published once per `id` within two minutes: when in doubt, send it again under
+    the same `id`, on this socket or another."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=CLIENT_ID_LIMIT)]
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LIMIT)]
 
 
 class Like(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="like"):
-    """Tapped the heart `count` times (1 to 20) since the last frame. At most one a second."""
+    """Like the room `count` times (1 to 20), all taps since the last such frame. At most one frame a second."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=LIKES_AT_ONCE)] = 1
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):
-    """Are you there? For clients that cannot send WebSocket pings."""
+    """Ask for a `pong`: for clients that cannot send WebSocket pings."""
 
 
 ServerFrame: TypeAlias = Welcome | Gap | Resync | Error | Pong | Bye
@@ -232,22 +232,22 @@ _client_decoder: msgspec.json.Decoder[Say | Like | Ping] = msgspec.json.Decoder(
 
 
 def encode(frame: ServerFrame | Event) -> bytes:
-    """Compact JSON; `type` first."""
+    """Compact JSON, `type` first."""
     return _encoder.encode(frame)
 
 
 def decode_client(text: str | bytes) -> ClientFrame:
-    """A client's frame. Raises msgspec.DecodeError (ValidationError is one) for anything undocumented."""
+    """A client's frame. Raises msgspec.DecodeError (ValidationError is one) for whatever is not documented."""
     return _client_decoder.decode(text)
 
 
 def type_prefix(event: type[Event]) -> bytes:
-    """How the encoded event begins: tells its type without decoding it."""
+    """How an encoded event of this type begins: tells the type without decoding."""
     return b'{"type":"' + str(event.__struct_config__.tag).encode() + b'"'
 
 
 def numbered(epoch: str, seq: int, events: list[bytes]) -> bytes:
-    """The frame with events `seq`, `seq + 1`, …, each already encoded."""
+    """The frame of the events `seq`, `seq + 1`, …, each already encoded."""
     return b'{"stream":"%b","epoch":"%b","seq":%d,"events":[%b]}' % (
         STREAM.encode(),
         epoch.encode(),

@@ -1,4 +1,4 @@
-"""How a live gateway proves to the API that it is one: a keyed hash over the path and the minute, no login."""
+"""How a live gateway proves to the API that it is one: a keyed hash over the path and the time."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ def _digest(settings: Settings, at: int, path: str) -> str:
 
 
 def sign(settings: Settings, path: str) -> str:
-    """The header's value for a request of `path`, good for a minute."""
+    """The header's value for a request of `path`, valid for a minute."""
     at = int(time.time())
     return f"{at}.{_digest(settings, at, path)}"
 

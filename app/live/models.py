@@ -1,4 +1,4 @@
-"""Tables of live rooms. What a room earned and who was in it are facts here; counts of the moment live in Redis."""
+"""Tables of live rooms. The counts of the moment live in Redis."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +7,8 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, moment, text
+from app.core.tables import Table, created_at, fen, moment, text
+from app.core.versions import valid_from
 
 
 class LiveRoom(Table, table=True):
@@ -40,7 +41,7 @@ class LiveRoom(Table, table=True):
     ended_at: datetime | None = moment(default=None)
     pinned_product_id: UUID | None = None
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class LiveShelf(Table, table=True):
@@ -51,7 +52,7 @@ class LiveShelf(Table, table=True):
     room_id: UUID = Field(foreign_key="live_room.id", primary_key=True)
     product_id: UUID = Field(primary_key=True)
     position: int
-    added_at: datetime = made_at()
+    added_at: datetime = created_at()
 
 
 class LiveMute(Table, table=True):
@@ -66,13 +67,13 @@ class LiveMute(Table, table=True):
 
 
 class LiveVisit(Table, table=True):
-    """A customer was in a room: the unique viewers of its report."""
+    """A customer has been in a room: the unique viewers of its report."""
 
     __tablename__ = "live_visit"
 
     room_id: UUID = Field(foreign_key="live_room.id", primary_key=True)
     customer_id: UUID = Field(primary_key=True)
-    first_at: datetime = made_at()
+    first_at: datetime = created_at()
 
 
 class LiveTip(Table, table=True):
@@ -102,7 +103,7 @@ class LiveTip(Table, table=True):
     status: str = text()
     charge_id: UUID
     refund_id: UUID | None = None
-    placed_at: datetime = made_at()
+    placed_at: datetime = created_at()
     expires_at: datetime = moment()
     paid_at: datetime | None = moment(default=None)
 
@@ -123,7 +124,7 @@ class LiveTaking(Table, table=True):
 
 
 class LiveTally(Table, table=True):
-    """What the gateways counted for a room, kept from Redis once a minute; it only grows."""
+    """What the gateways counted for a room, copied from Redis once a minute; numbers only grow."""
 
     __tablename__ = "live_tally"
 
@@ -131,3 +132,18 @@ class LiveTally(Table, table=True):
     peak_viewers: int = 0
     likes: int = 0
     chats: int = 0
+
+
+class LiveTipRule(Table, table=True):
+    """A version of how tips are divided; the newest before a tip counts. The brand keeps what both parts leave."""
+
+    __tablename__ = "live_tip_rule"
+    __table_args__ = (
+        CheckConstraint("host_bps >= 0 AND store_bps >= 0 AND host_bps + store_bps <= 10000", name="at_most_whole"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    host_bps: int
+    store_bps: int
+    valid_from: datetime = valid_from()
+    created_by: UUID

@@ -6,9 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from app import payments
-from app.core.http import Body, Moment, Plain, View
-from app.core.http.schemas import At
 from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
+from app.core.schemas import At, Body, Moment, Plain, View
 
 SHELF_LIMIT = 100
 """How many products a room offers at most."""
@@ -24,7 +23,7 @@ class RoomStatus(StrEnum):
 
 
 class RoomKind(StrEnum):
-    """Where the picture comes from: a stream of ours, the mini-program's live plugin, or WeChat Channels."""
+    """Where the video comes from: a stream of ours, the mini-program's live plugin, or WeChat Channels."""
 
     RTMP = "rtmp"
     PLUGIN = "plugin"
@@ -41,17 +40,17 @@ class TipStatus(StrEnum):
 
 
 class RoomCreate(Body):
-    """A room of one store; its host is who opens it. `start: true` goes live at once."""
+    """A room of one store, hosted by whoever creates it. `start: true` goes live at once."""
 
     store: StoreId
     title: Annotated[str, Field(min_length=1, max_length=60, examples=["Saturday's new arrivals"]), Plain]
-    starts_at: Annotated[Moment | None, Field(description="When it is announced for.")] = None
+    starts_at: Annotated[Moment | None, Field(description="When it is announced to begin.")] = None
     start: Annotated[bool, Field(description="Go live at once.")] = False
     kind: RoomKind = RoomKind.RTMP
 
 
 class PinUpdate(Body):
-    """The product that the host shows now. It joins the shelf when it is not there yet."""
+    """The product that the host shows now. It joins the shelf if it is not on it."""
 
     product: ProductId
 
@@ -64,7 +63,7 @@ class ShelfUpdate(Body):
 
 
 class MuteCreate(Body):
-    """Until when a customer may not speak; a moment in the past lifts it."""
+    """Until when a customer may not speak; a moment in the past lifts the mute."""
 
     customer: CustomerId
     until: Moment
@@ -112,7 +111,7 @@ class RoomCard(View):
 
 
 class StaffRoomView(RoomCard):
-    """A room as its staff sees it. `version` changes with status and shelf."""
+    """A room as its staff see it. `version` changes with status and shelf."""
 
     pinned: ProductId | None
     shelf: list[ProductId]
@@ -129,7 +128,7 @@ class MuteView(View):
 
 
 class ShelfItem(View):
-    """A product on the shelf; ask GET /v1/mall/products/{id} for its SKUs."""
+    """A product on the shelf; GET /v1/mall/products/{id} has its SKUs."""
 
     product: ProductId
     title: str
@@ -138,7 +137,7 @@ class ShelfItem(View):
 
 
 class ChatMessage(View):
-    """A message as the stream has it; `seq` is its number."""
+    """A message with its number in the stream."""
 
     seq: int
     id: str
@@ -156,7 +155,7 @@ class RoomCounters(View):
 
 
 class PlayView(View):
-    """Where the picture is played from. Null for rooms whose picture WeChat itself shows, and before one is set up."""
+    """Where the video is played from. Null for rooms whose video WeChat itself shows, and before one is set up."""
 
     urls: list[str]
     expires_at: At
@@ -169,8 +168,8 @@ class RoomMe(View):
 
 
 class RoomSnapshot(View):
-    """Everything a screen needs to begin. `(epoch, seq)` is the stream's position this was read at: events after `seq`
-    change it, events up to `seq` are in it. Both are null, and `messages` empty, while Redis does not answer."""
+    """Everything that a screen shows at first. `(epoch, seq)` is the stream's position at which it was read: it contains
+    the events up to `seq`. Both are null, and `messages` is empty, while Redis does not answer."""
 
     id: RoomId
     epoch: str | None
@@ -192,21 +191,21 @@ class RoomSnapshot(View):
 
 
 class RoomMute(View):
-    """A customer who may not speak until then."""
+    """A customer who may not speak before `until`."""
 
     customer: CustomerId
     until: At
 
 
 class GatewaySnapshot(RoomSnapshot):
-    """The snapshot with what a live gateway must know besides and tells no viewer: who is muted, as of `mutes_at`."""
+    """The snapshot with what a live gateway must also know and does not show to viewers: who is muted, as of `mutes_at`."""
 
     mutes: list[RoomMute]
     mutes_at: At
 
 
 class TicketView(View):
-    """Open `url` as a WebSocket within 30 seconds; it works once."""
+    """Open `url` as a WebSocket within 30 seconds; the ticket works once."""
 
     ticket: str
     url: str
@@ -215,7 +214,7 @@ class TicketView(View):
 
 
 class TipView(View):
-    """A tip. Hand `payment.wechat_pay` to `wx.requestPayment`; `payment` is null once nothing is to be paid."""
+    """A tip. Pass `payment.wechat_pay` to `wx.requestPayment`; `payment` is null when there is nothing to pay."""
 
     id: TipId
     room: RoomId
@@ -228,14 +227,14 @@ class TipView(View):
 
 
 class RoomReport(View):
-    """What a room brought. Money comes from paid orders credited to the room and from paid tips; viewers, likes and
-    chats are what the gateways counted."""
+    """What a room brought: paid orders credited to it and paid tips. Viewers, likes and chats are what the gateways
+    counted."""
 
     room: RoomId
     status: RoomStatus
     viewers: int = Field(description="Sockets now.")
     viewers_peak: int
-    viewers_unique: int = Field(description="Customers who asked for a ticket.")
+    viewers_unique: int = Field(description="Customers who created a ticket.")
     likes: int
     chats: int
     orders: int

@@ -10,10 +10,9 @@ import msgspec
 import structlog
 from redis.exceptions import RedisError
 
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import Session
 from app.core.runtime import Runtime
-from app.live import frames, rooms, shelf, stream
+from app.live import frames, records, rooms, shelf, stream
 from app.live.schemas import ChatMessage, RoomCounters, RoomSnapshot
 from app.live.stream import Counts, Position
 
@@ -32,7 +31,7 @@ class _Live:
 async def take(runtime: Runtime, room_id: UUID) -> RoomSnapshot:
     """Read the room now, without `me`. Raises NotFound. Without Redis the live parts are empty, the rest is there."""
     async with runtime.db.transaction() as session:
-        await rooms.find(session, room_id)  # what is no room leaves nothing in Redis
+        await records.find(session, room_id)  # an unknown room must leave nothing in Redis
     live = await _read_live(runtime, room_id)
     async with runtime.db.transaction() as session:
         return await _compose(session, room_id, live)
@@ -53,14 +52,11 @@ def _message(seq: int, event: bytes) -> ChatMessage:
     return ChatMessage(seq=seq, id=said.id, customer=said.customer, name=said.name, text=said.text, at=said.at)
 
 
-async def _compose(session: AsyncSession, room_id: UUID, live: _Live) -> RoomSnapshot:
-    row = await rooms.find(session, room_id)
-    card = await rooms.card(session, row)
-    shelved = await db.fetch(
-        session, "SELECT product_id FROM live_shelf WHERE room_id = $1 ORDER BY position, product_id", room_id
-    )
-    order = [item["product_id"] for item in shelved]
-    items = await shelf.items(session, place_id=row["store_id"], product_ids=order)
+async def _compose(session: Session, room_id: UUID, live: _Live) -> RoomSnapshot:
+    room = await records.find(session, room_id)
+    (card,) = await rooms.cards(session, [room])
+    order = await records.shelf_of(session, room_id)
+    items = await shelf.items(session, place_id=room.store_id, product_ids=order)
     return RoomSnapshot(
         id=room_id,
         epoch=live.position.epoch if live.position else None,
@@ -71,14 +67,14 @@ async def _compose(session: AsyncSession, room_id: UUID, live: _Live) -> RoomSna
         host=card.host,
         store=card.store,
         play=None,
-        pinned=items.get(row["pinned_product_id"]),
+        pinned=None if room.pinned_product_id is None else items.get(room.pinned_product_id),
         shelf=[items[product_id] for product_id in order if product_id in items],
         counters=RoomCounters(viewers=live.counts.viewers, likes=live.counts.likes),
         messages=live.messages,
         me=None,
         starts_at=card.starts_at,
         started_at=card.started_at,
-        server_now=await db.fetchval(session, "SELECT clock_timestamp()"),
+        server_now=await records.now(session),
     )
 
 
@@ -101,10 +97,10 @@ class SnapshotCache:
             if _reaches(snapshot, at_least):
                 return snapshot
         if flight is self._flights.get(room_id):
-            # A context of its own: the flight outlives the request that began it.
+            # In a context of its own: the task outlives the request that began it.
             flight = self._flights[room_id] = asyncio.create_task(self._take(room_id), context=Context())
             flight.add_done_callback(lambda done: self._landed(room_id, done))
-        # One caller who goes away must not take the answer from the others.
+        # A caller that goes away must not cancel it for the others.
         return await asyncio.shield(self._flights[room_id])
 
     def _landed(self, room_id: UUID, flight: asyncio.Task[RoomSnapshot]) -> None:

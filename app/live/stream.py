@@ -1,10 +1,10 @@
 """A room's stream in Redis: its order is the room's order. One Redis Stream per room, entry id `seq-0`.
 
-The keys of a room share a hash tag, so a cluster keeps them on one shard and a script may touch them together. The
-epoch is drawn when the room's keys are new or the server is another one: after a flushed, restarted or replaced Redis it
-differs, and clients learn that history is gone.
-Only the gateway (chat, counts) and the relay (orders, tips, pins, room states, mutes) write. Everything here may vanish
-at any second; nothing here may be used while a database transaction is open.
+The keys of a room share a hash tag, so a cluster keeps them on one shard and a script may use them together. The epoch is
+drawn when the room's keys are new or the server is another one: after a flushed, restarted or replaced Redis it differs,
+and clients learn that history is gone.
+Only the gateway (chat, counts) and the relay (orders, tips, pins, room states, mutes) write. Everything here may vanish at
+any second; nothing here may be used while a database transaction is open.
 """
 
 import secrets
@@ -21,17 +21,17 @@ MAX_LENGTH = 5_000
 KEEP_S = 3 * 24 * 3600
 
 MESSAGES = 50
-"""How many of the last messages are kept for those who come in."""
+"""How many of the last messages are kept for new viewers."""
 
 SAID_ONCE_S = 120
-"""How long a message is known by its speaker's own id."""
+"""How long a repeated message is recognised by its speaker's own id."""
 
 _CHAT = frames.type_prefix(frames.ChatSaid)
 
 # What every script begins with: KEYS[1] to KEYS[3] are stream, meta and the last messages; ARGV[1] to ARGV[3] are a
-# fresh epoch, the stream's length and the keys' life. An epoch holds for one run of one server: what started from an
-# older copy, or took over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys are
-# noticed.
+# fresh epoch, the stream's length and the keys' life. An epoch is valid for one run of one server: a server that started
+# from an older copy, or took over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys
+# are noticed.
 _ROOM = """
 local stream, meta, messages = KEYS[1], KEYS[2], KEYS[3]
 local info = redis.pcall('INFO', 'server')
@@ -52,7 +52,7 @@ local function append(epoch, event)
 end
 """
 
-# The number of a fact (a relay) or the speaker's id of a message (KEYS[5]) tells a repeat, which writes nothing.
+# A repeat is recognised by the number of an event (a relay) or the speaker's id of a message (KEYS[5]), and writes nothing.
 _PUBLISH = """
 local counts, once = KEYS[4], KEYS[5]
 local epoch = begin()
@@ -84,7 +84,7 @@ for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
 return {epoch, seq}
 """
 
-# Where the stream ends. Who holds more than there is shows that the server went back behind itself.
+# Where the stream ends. A caller that has read more than there is shows that the server lost history.
 _POSITION = """
 local epoch = begin()
 local seq = tonumber(redis.call('HGET', meta, 'seq'))
@@ -99,7 +99,7 @@ local epoch = begin()
 return {epoch, tonumber(redis.call('HGET', meta, 'seq')), redis.call('LRANGE', messages, 0, -1)}
 """
 
-# Who watches: gateways that were silent for ten seconds count no more, whoever asks.
+# Who watches: gateways that were silent for ten seconds no longer count.
 _WATCHING = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -119,9 +119,9 @@ local kept = redis.call('HMGET', KEYS[1], 'peak', 'likes', 'chats')
 return {viewers, tonumber(kept[1] or '0'), tonumber(kept[2] or '0'), tonumber(kept[3] or '0')}
 """
 
-# One beat of one gateway for one room: who watches, and what was liked since the last one; tells the room when a number
-# changed and its turn has come. In one script, so that several gateways announce once. A beat's number tells a repeat,
-# whose likes are counted already.
+# One heartbeat of one gateway for one room: who watches, and the likes since the last one. It announces a number that has
+# changed when its turn has come, in one script, so that several gateways announce once. A repeat is recognised by the
+# heartbeat's number, and its likes are not counted again.
 _BEAT = """
 local counts, presence = KEYS[4], KEYS[5]
 redis.call('HSET', presence, ARGV[4], ARGV[5] .. ':' .. now)
@@ -153,7 +153,7 @@ return viewers
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The end of a room's stream: `seq` is the number of its newest event, 0 when there is none yet."""
+    """The end of a room's stream: `seq` is the number of its newest event, 0 when there is none."""
 
     epoch: str
     seq: int
@@ -211,9 +211,9 @@ async def publish(
     source: str = "log",
     once: str | None = None,
 ) -> Position:
-    """Append encoded events to the room's stream, in one step; where the stream then ends.
+    """Append encoded events to the room's stream, in one step. Answers where the stream then ends.
 
-    With `log_seq` (relays, which send in log order) all events of one fact go in one call, and a call whose number is
+    With `log_seq` (relays, which send in log order) all events of one event go in one call, and a call whose number is
     not above the highest this `source` has sent to the room writes nothing. With `once` (the name of a message) a
     repeat within `SAID_ONCE_S` writes nothing and answers the position of the first. Messages are counted here.
     """
@@ -237,19 +237,18 @@ def _as_position(answer: Any) -> Position:
 
 
 async def position(redis: Redis, room_id: UUID) -> Position:
-    """Where the stream ends now; a room without one gets its epoch here, so that it can be resumed from 0."""
+    """Where the stream ends now. A room without a stream gets its epoch here, so that it can be resumed from 0."""
     return (await positions(redis, {room_id: Position("", 0)}))[room_id]
 
 
-async def positions(redis: Redis, held: Mapping[UUID, Position]) -> dict[UUID, Position]:
+async def positions(redis: Redis, known: Mapping[UUID, Position]) -> dict[UUID, Position]:
     """Where streams end now, in one round trip for all.
 
-    `held` is what a gateway has read of each: when the same epoch ends before it, history was lost and a new epoch
-    begins.
+    `known` is what a gateway has read of each: when the same epoch ends before it, history was lost and a new epoch begins.
     """
-    calls = [_words(room_id, (), known.epoch, known.seq) for room_id, known in held.items()]
+    calls = [_words(room_id, (), read.epoch, read.seq) for room_id, read in known.items()]
     answers = await _position.run_all(redis, [[*keys, *words] for keys, words in calls], keys=3)
-    return dict(zip(held, map(_as_position, answers), strict=True))
+    return dict(zip(known, map(_as_position, answers), strict=True))
 
 
 def entries(raw: Any) -> list[Entry]:
@@ -262,10 +261,13 @@ async def after(redis: Redis, room_id: UUID, seq: int, *, limit: int) -> list[En
     return entries(await redis.xrange(stream_key(room_id), min=f"{seq + 1}-0", max="+", count=limit))
 
 
-async def read(redis: Redis, positions: Mapping[bytes, int], *, limit: int) -> list[tuple[bytes, list[Entry]]]:
-    """What follows each stream's number, in one round trip for all of them; `limit` events each."""
-    wanted: dict[Any, Any] = {key: f"{seq}-0" for key, seq in positions.items()}
-    answer: Any = await redis.xread(wanted, count=limit)
+async def read(
+    redis: Redis, positions: Mapping[bytes, int], *, limit: int, wait_ms: int | None = None
+) -> list[tuple[bytes, list[Entry]]]:
+    """What follows each stream's number, in one round trip for all of them; `limit` events each. With `wait_ms` it waits
+    so long for the first event of any."""
+    requested: dict[Any, Any] = {key: f"{seq}-0" for key, seq in positions.items()}
+    answer: Any = await redis.xread(requested, count=limit, block=wait_ms)
     pairs = answer.items() if isinstance(answer, dict) else answer
     return [(key, entries(raw)) for key, raw in pairs]
 
@@ -284,16 +286,23 @@ async def newest(redis: Redis, room_id: UUID, *, until: int | None = None, limit
 
 
 async def beat(redis: Redis, room_id: UUID, gateway: str, *, number: int, viewers: int, likes: int) -> int:
-    """One gateway's heartbeat for a room, with the likes since its last one; viewers over all gateways.
+    """One gateway's heartbeat for a room, with the likes since its last one. Answers the viewers over all gateways.
 
-    Numbers rise from beat to beat; the likes of a number that this gateway has sent for the room count no second time.
-    A gateway that is silent for ten seconds counts no more. Announces changed numbers to the room, likes at most once
-    a second and viewers at most every two.
+    Numbers rise from one heartbeat to the next; likes under a number that this gateway has already sent for the room are
+    not counted again. A gateway that is silent for ten seconds no longer counts. Announces changed numbers to the room,
+    likes at most once a second and viewers at most every two.
     """
     names = ("counts", "presence")
     return int(await _run(_beat, redis, room_id, names, gateway, viewers, likes, number))
 
 
 async def counts(redis: Redis, room_id: UUID) -> Counts:
-    """The room's numbers as the gateways have them; zeros when nobody counted yet."""
-    return Counts(*await _counts.run(redis, [_key(room_id, "counts"), _key(room_id, "presence")]))
+    """The room's numbers as the gateways have them; zeros when nothing was counted."""
+    return (await counts_of(redis, [room_id]))[room_id]
+
+
+async def counts_of(redis: Redis, room_ids: Sequence[UUID]) -> dict[UUID, Counts]:
+    """The same of several rooms, in one round trip."""
+    calls = [[_key(room_id, "counts"), _key(room_id, "presence")] for room_id in room_ids]
+    answers = await _counts.run_all(redis, calls, keys=2) if calls else []
+    return {room_id: Counts(*answer) for room_id, answer in zip(room_ids, answers, strict=True)}

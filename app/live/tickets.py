@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -10,31 +11,35 @@ from app.core.redis import Redis, Script
 
 TICKET_TTL_S = 30
 
-# `NONCE:PASS`, the nonce empty until somebody redeems it: who asks again because the reply was lost gets it again.
+# The value is `NONCE:PASS`; the nonce is empty until the ticket is redeemed. Who repeats a redemption because its reply was
+# lost has the same nonce.
 _redeem = Script("""
-local nonce, pass = string.match(redis.call('GET', KEYS[1]) or '', '^(%x*):(.*)$')
-if nonce == '' then
-  redis.call('SET', KEYS[1], ARGV[1] .. ':' .. pass, 'KEEPTTL')
-elseif nonce ~= ARGV[1] then
-  return false
+local passes = {}
+for i, key in ipairs(KEYS) do
+  local nonce, pass = string.match(redis.call('GET', key) or '', '^(%x*):(.*)$')
+  if nonce == '' then redis.call('SET', key, ARGV[i] .. ':' .. pass, 'KEEPTTL') end
+  passes[i] = (nonce == '' or nonce == ARGV[i]) and pass
 end
-return pass
+return passes
 """)
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a ticket lets in. `name` is masked; `muted_until` is Unix seconds, 0 when the customer may speak, and
-    `made_at` says when that was so."""
+    """Whom a ticket lets in. `name` is masked. `muted_until` is in Unix seconds, 0 when the customer may speak, as it was at
+    `created_at`."""
 
     room_id: UUID
     customer_id: UUID
     name: str
     muted_until: float = 0
-    made_at: float = msgspec.field(default_factory=time.time)
+    created_at: float = msgspec.field(default_factory=time.time)
+
+
+_decode = msgspec.json.Decoder(Pass).decode
 
 
 def _key(ticket: str) -> str:
-    return f"live:ticket:{ticket}"
+    return f"live:{{ticket}}:{ticket}"  # one hash tag, so that a script may name several
 
 
 async def issue(redis: Redis, admitted: Pass) -> str:
@@ -44,9 +49,8 @@ async def issue(redis: Redis, admitted: Pass) -> str:
     return ticket
 
 
-async def redeem(redis: Redis, ticket: str) -> Pass | None:
-    """Whom the ticket lets in; None when it is unknown, spent or too old. The ticket is spent afterwards."""
-    if not 0 < len(ticket) <= 64:
-        return None
-    stored = await _redeem.run(redis, [_key(ticket)], secrets.token_hex(8))
-    return None if stored is None else msgspec.json.decode(stored, type=Pass)
+async def redeem(redis: Redis, tickets: Sequence[str]) -> list[Pass | None]:
+    """Whom each ticket lets in, in one step; None where it is unknown, used or expired. All are used afterwards."""
+    nonces = [secrets.token_hex(8) for _ in tickets]
+    passes = await _redeem.run(redis, [_key(ticket) for ticket in tickets], *nonces)
+    return [None if stored is None else _decode(stored) for stored in passes]

@@ -3,172 +3,220 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
+import msgspec
 
-from app import customers, ledger, mall, payments
-from app.core import db
-from app.core.db import AsyncSession
+from app import customers, ledger, payees, payments
+from app.core.db import Session, Statement
 from app.core.errors import NotFound
 from app.core.events import publish
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
-from app.live import rooms
+from app.live import records
 from app.live.errors import RoomNotLive, TipTooLarge
 from app.live.events import TipPaid
 from app.live.rules import tip_parts
 from app.live.schemas import RoomStatus, TipCreate, TipStatus
-from app.payments import Charge, Outcome
+from app.live.settings import LiveSettings
+from app.live.tip_rules import TIP_RULES
+from app.mall.catalog import BRAND_BOOK
+from app.payees import Hold
+from app.payments import Charge, Collector, Due, Outcome
 from app.wechat import Transaction
 
-_TIP = (
-    "id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at, expires_at"
+CONSUMER = "live.tips"
+SOURCE = "tip"
+HELD, KEPT = f"{SOURCE}_held", f"{SOURCE}_kept"
+"""The transfers that allot a tip: what payees holds of it for people, and what stays with the brand."""
+
+
+class Tip(msgspec.Struct, frozen=True, kw_only=True):
+    """A tip as it stood at `now` by the database's clock."""
+
+    id: UUID
+    room_id: UUID
+    host_id: UUID
+    store_id: UUID
+    customer_id: UUID
+    book: str
+    amount_fen: int
+    message: str | None
+    status: TipStatus
+    charge_id: UUID
+    placed_at: datetime
+    expires_at: datetime
+    now: datetime
+
+
+_COLUMNS = """id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at,
+              expires_at, clock_timestamp() AS now"""
+_INSERT = Statement(
+    """INSERT INTO live_tip (id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status,
+                             charge_id, expires_at)
+       VALUES (:id, :room_id, :host_id, :store_id, :customer_id, :book, :amount_fen, :message, 'unpaid', :charge_id,
+               clock_timestamp() + :ttl)"""
 )
+_FIND = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id AND customer_id = :customer_id", Tip)
+_LOCK = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id FOR UPDATE", Tip)
+_PAID = Statement(
+    """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp(), charge_id = :charge_id
+       WHERE id = :tip_id AND status = 'unpaid' RETURNING paid_at""",
+    datetime,
+)
+_REFUNDED = Statement(
+    """UPDATE live_tip SET status = 'refunded', refund_id = :refund_id, paid_at = clock_timestamp(), charge_id = :charge_id
+       WHERE id = :tip_id AND status = 'closed'"""
+)
+_EXPIRED = Statement(
+    """SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at <= clock_timestamp() AND id > :after
+       ORDER BY id LIMIT :limit""",
+    UUID,
+    custom_plan=True,
+)
+_CLOSE = Statement("UPDATE live_tip SET status = 'closed' WHERE id = :tip_id AND status = 'unpaid'")
 
 
 async def place(
-    session: AsyncSession, settings: Settings, *, tip_id: UUID, customer_id: UUID, room_id: UUID, asked: TipCreate
+    session: Session, settings: Settings, *, tip_id: UUID, customer_id: UUID, room_id: UUID, request: TipCreate
 ) -> None:
     """Write the unpaid tip and open its charge. Raises NotFound, RoomNotLive, TipTooLarge."""
-    if asked.amount_fen > settings.tip_max_fen:
-        raise TipTooLarge(limit_fen=settings.tip_max_fen)
-    room = await rooms.find(session, room_id)
-    if room["status"] not in (RoomStatus.LIVE, RoomStatus.PAUSED):
-        raise RoomNotLive(status=room["status"])
+    limit_fen = settings.of(LiveSettings).tip_max_fen
+    if request.amount_fen > limit_fen:
+        raise TipTooLarge(limit_fen=limit_fen)
+    room = await records.find(session, room_id)
+    if room.status not in (RoomStatus.LIVE, RoomStatus.PAUSED):
+        raise RoomNotLive(status=room.status)
     charge_id = new_id()
-    await db.execute(
+    await _INSERT.run(
         session,
-        """INSERT INTO live_tip (id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status,
-                                 charge_id, expires_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'unpaid', $9, clock_timestamp() + $10)""",
-        tip_id,
-        room_id,
-        room["host_id"],
-        room["store_id"],
-        customer_id,
-        mall.BRAND_BOOK,
-        asked.amount_fen,
-        asked.message,
-        charge_id,
-        timedelta(seconds=settings.tip_ttl_s),
+        id=tip_id,
+        room_id=room_id,
+        host_id=room.host_id,
+        store_id=room.store_id,
+        customer_id=customer_id,
+        book=BRAND_BOOK,
+        amount_fen=request.amount_fen,
+        message=request.message,
+        charge_id=charge_id,
+        ttl=timedelta(seconds=settings.of(LiveSettings).tip_ttl_s),
     )
-    await payments.open_charge(
+    await COLLECTOR.open(
         session,
         settings,
         charge_id=charge_id,
-        subject_kind=payments.SubjectKind.TIP,
         subject_id=tip_id,
-        book=mall.BRAND_BOOK,
+        book=BRAND_BOOK,
         payer_openid=await customers.openid_of(session, customer_id, settings.wechat_appid),
-        amount_fen=asked.amount_fen,
-        ttl_s=settings.tip_ttl_s,
+        amount_fen=request.amount_fen,
+        ttl_s=settings.of(LiveSettings).tip_ttl_s,
     )
 
 
-async def find(session: AsyncSession, tip_id: UUID, *, customer_id: UUID, room_id: UUID) -> asyncpg.Record:
-    """One's own tip, with the database's clock as `now`. Raises NotFound."""
-    row = await db.fetchrow(
-        session,
-        f"""SELECT {_TIP}, clock_timestamp() AS now FROM live_tip
-            WHERE id = $1 AND customer_id = $2 AND room_id = $3""",  # noqa: S608  constants only
-        tip_id,
-        customer_id,
-        room_id,
-    )
-    if row is None:
+async def find(session: Session, tip_id: UUID, *, customer_id: UUID) -> Tip:
+    """A customer's own tip. Raises NotFound."""
+    tip = await _FIND.first(session, tip_id=tip_id, customer_id=customer_id)
+    if tip is None:
         raise NotFound
-    return row
+    return tip
 
 
-async def settle(session: AsyncSession, settings: Settings, known: Charge, transaction: Transaction) -> Outcome:
-    """Take the money of a tip, once. One verb for the notification, the client's "I paid" and the sweep.
+async def settle(session: Session, _: Settings, known: Charge, transaction: Transaction) -> Outcome:
+    """Take the money of a tip, once. One function for the notification, the client's "I paid" and the sweep.
 
-    Money for a closed tip is owed back and a refund is asked for. The caller commits in every case.
+    Money for a closed or paid tip is owed back and a refund is requested. The caller commits in every case.
     """
-    tip = await db.fetchrow(session, f"SELECT {_TIP} FROM live_tip WHERE id = $1 FOR UPDATE", known.subject_id)  # noqa: S608  constants only
-    assert tip is not None, "a tip's charge has a tip"
-    charge = await payments.find_charge(session, known.id)
-    assert charge is not None
-    if tip["status"] == TipStatus.CLOSED:
-        return await _refund_late(session, charge, transaction)
-    outcome = await payments.settle(
-        session, charge, transaction, credit=Account.TIPS_UNALLOTTED, about=charge.subject_id
-    )
-    if outcome is not Outcome.SETTLED:
-        return outcome
-    paid_at: datetime | None = await db.fetchval(
-        session,
-        """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp() WHERE id = $1 AND status = 'unpaid'
-           RETURNING paid_at""",
-        tip["id"],
-    )
-    assert paid_at is not None, "the row is locked and was unpaid"
-    parts = tip_parts(tip["amount_fen"], host_bps=settings.tip_host_bps, store_bps=settings.tip_store_bps)
+    tip = await _LOCK.one(session, tip_id=known.subject_id)
+    charge = await payments.charge_with(session, known.id)
+    if tip.status is not TipStatus.UNPAID:
+        return await _refund_late(session, tip, charge, transaction)
+    outcome = await payments.settle(session, charge, transaction, credit=Account.TIPS_UNALLOTTED, about=tip.id)
+    if outcome is Outcome.SETTLED:
+        await _publish(session, tip, await _PAID.one(session, tip_id=tip.id, charge_id=charge.id))
+    return outcome
+
+
+async def _publish(session: Session, tip: Tip, paid_at: datetime) -> None:
+    rule = await TIP_RULES.as_of(session, tip.placed_at)
+    parts = tip_parts(tip.amount_fen, host_bps=rule.host_bps, store_bps=rule.store_bps)
     await publish(
         session,
         TipPaid(
-            tip_id=tip["id"],
-            room_id=tip["room_id"],
-            store_id=tip["store_id"],
-            host_id=tip["host_id"],
-            customer_id=tip["customer_id"],
-            book=tip["book"],
-            amount_fen=tip["amount_fen"],
+            tip_id=tip.id,
+            room_id=tip.room_id,
+            store_id=tip.store_id,
+            host_id=tip.host_id,
+            customer_id=tip.customer_id,
+            book=tip.book,
+            amount_fen=tip.amount_fen,
             host_fen=parts.host_fen,
             store_fen=parts.store_fen,
             brand_fen=parts.brand_fen,
-            placed_at=tip["placed_at"],
+            placed_at=tip.placed_at,
             paid_at=paid_at,
         ),
     )
-    return outcome
 
 
-async def _refund_late(session: AsyncSession, charge: Charge, transaction: Transaction) -> Outcome:
+async def _refund_late(session: Session, tip: Tip, charge: Charge, transaction: Transaction) -> Outcome:
+    if charge.transaction_id is not None and charge.transaction_id == transaction.transaction_id:
+        return Outcome.ALREADY_SETTLED
     outcome, refund_id = await payments.send_back(session, charge, transaction, reason="打赏已关闭，自动退款")
     if outcome is Outcome.SETTLED:
-        await db.execute(
-            session,
-            """UPDATE live_tip SET status = 'refunded', refund_id = $2, paid_at = clock_timestamp()
-               WHERE id = $1 AND status = 'closed'""",
-            charge.subject_id,
-            refund_id,
-        )
+        await _REFUNDED.run(session, tip_id=tip.id, refund_id=refund_id, charge_id=charge.id)
     return outcome
 
 
-async def expired(session: AsyncSession, after: UUID | None, limit: int) -> list[UUID]:
-    """Charges of unpaid tips whose time is over, by id."""
-    rows = await db.fetch(
-        session,
-        """SELECT charge_id FROM live_tip WHERE status = 'unpaid' AND expires_at <= clock_timestamp()
-             AND ($1::uuid IS NULL OR charge_id > $1) ORDER BY charge_id LIMIT $2""",
-        after,
-        limit,
-    )
-    return [row["charge_id"] for row in rows]
+async def _still_due(session: Session, tip_id: UUID) -> Due | None:
+    tip = await _LOCK.one(session, tip_id=tip_id)
+    if tip.status is not TipStatus.UNPAID or tip.expires_at <= tip.now:
+        return None
+    return Due(amount_fen=tip.amount_fen, book=tip.book, expires_at=tip.expires_at, now=tip.now)
 
 
-async def close(session: AsyncSession, charge: Charge) -> bool:
-    """Give up on an unpaid tip whose charge WeChat has closed; False when it is no longer unpaid."""
-    closed = await db.execute(
-        session, "UPDATE live_tip SET status = 'closed' WHERE id = $1 AND status = 'unpaid'", charge.subject_id
-    )
-    if closed:
+COLLECTOR = Collector("tip", settle, _still_due)
+"""How tips are paid."""
+
+
+async def expired(session: Session, after: UUID, limit: int) -> list[UUID]:
+    """Unpaid tips whose time is over, by id."""
+    return await _EXPIRED.all(session, after=after, limit=limit)
+
+
+async def close(session: Session, tip_id: UUID, *, closed_at_wechat: frozenset[UUID]) -> bool:
+    """Give up on an unpaid tip whose open charges WeChat has closed; False when that is not possible now."""
+    await _LOCK.one(session, tip_id=tip_id)
+    open_charges = await payments.open_charges(session, tip_id)
+    if any(charge.id not in closed_at_wechat for charge in open_charges):
+        return False
+    if not await _CLOSE.run(session, tip_id=tip_id):
+        return False
+    for charge in open_charges:
         await payments.close_charge(session, charge.id)
-    return bool(closed)
+    return True
 
 
-def allotment(fact: TipPaid) -> Transfer:
-    """What of a tip is owed to the host and the store, and what stays with the brand."""
+async def allot(session: Session, paid: list[TipPaid]) -> None:
+    """What of each tip is owed to the host and the store, and what stays with the brand, once each."""
+    await payees.hold(
+        session,
+        [
+            Hold(source=SOURCE, source_id=tip.tip_id, payee_id=payee_id, book=tip.book, amount_fen=amount_fen)
+            for tip in paid
+            for payee_id, amount_fen in ((tip.host_id, tip.host_fen), (tip.store_id, tip.store_fen))
+            if amount_fen
+        ],
+        funded_by=Account.TIPS_UNALLOTTED,
+    )
+    await ledger.post(session, *(_kept(tip) for tip in paid))
+
+
+def _kept(tip: TipPaid) -> Transfer:
     return Transfer(
-        book=fact.book,
-        kind="tip_allotted",
-        key=str(fact.tip_id),
+        book=tip.book,
+        kind=KEPT,
+        key=str(tip.tip_id),
         entries=[
-            ledger.debit(Account.TIPS_UNALLOTTED, fact.amount_fen, fact.tip_id),
-            ledger.credit(Account.PAYEE_HELD, fact.host_fen, fact.tip_id, fact.host_id),
-            ledger.credit(Account.PAYEE_HELD, fact.store_fen, fact.tip_id, fact.store_id),
-            ledger.credit(Account.OTHER_INCOME, fact.brand_fen, fact.tip_id),
+            ledger.debit(Account.TIPS_UNALLOTTED, tip.brand_fen, tip.tip_id),
+            ledger.credit(Account.OTHER_INCOME, tip.brand_fen, tip.tip_id),
         ],
     )

@@ -3,39 +3,66 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from app import ledger
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import Session, Statement
 from app.core.ids import parse, wire
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
 from app.payments import discrepancies
-from app.payments.discrepancies import REFUNDED_ELSEWHERE, record_discrepancy
-from app.payments.schemas import Charge, ChargeStatus, Outcome, SubjectKind
+from app.payments.discrepancies import record_discrepancy
+from app.payments.records import CHARGE_COLUMNS, Charge
+from app.payments.schemas import ChargeStatus, DiscrepancyKind, Outcome
 from app.wechat import TradeState, Transaction
 
 PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
 """The money has landed. REFUND says that some or all of it has gone back since."""
 
-_COLUMNS = """id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, status,
-              prepay_id, prepaid_at, transaction_id, expires_at"""
-
-
-def _charge(row: asyncpg.Record) -> Charge:
-    values = dict(row)
-    values["subject_kind"] = SubjectKind(values["subject_kind"])
-    values["status"] = ChargeStatus(values["status"])
-    return Charge(**values)
+_OPEN = Statement(
+    f"""INSERT INTO payments_charge
+            (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, status, expires_at)
+        VALUES (:id, :subject_kind, :subject_id, :book, :mchid, :appid, :payer_openid, :amount_fen, 'open',
+                clock_timestamp() + :ttl)
+        RETURNING {CHARGE_COLUMNS}""",
+    Charge,
+)
+_FIND = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id", Charge)
+_LATEST = Statement(
+    f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id ORDER BY id DESC LIMIT 1",
+    Charge,
+)
+_OPEN_ONES = Statement(
+    f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id AND status = 'open' ORDER BY id",
+    Charge,
+)
+_TO_ASK = Statement(
+    f"""SELECT {CHARGE_COLUMNS} FROM payments_charge
+        WHERE subject_id = :subject_id AND status <> 'settled' ORDER BY id DESC LIMIT 5""",
+    Charge,
+)
+_OVERDUE = Statement(
+    """SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < clock_timestamp() - interval '1 minute'
+         AND id > :after ORDER BY id LIMIT :limit""",
+    UUID,
+    custom_plan=True,
+)
+_KEEP_PREPAY = Statement(
+    "UPDATE payments_charge SET prepay_id = :prepay_id, prepaid_at = clock_timestamp() WHERE id = :charge_id"
+)
+_FORGET_PREPAY = Statement("UPDATE payments_charge SET prepay_id = NULL WHERE id = :charge_id")
+_CLOSE = Statement("UPDATE payments_charge SET status = 'closed' WHERE id = :charge_id AND status = 'open'")
+_SETTLE = Statement(
+    """UPDATE payments_charge SET status = 'settled', transaction_id = :transaction_id,
+              paid_at = coalesce(:paid_at, clock_timestamp())
+       WHERE id = :charge_id AND status <> 'settled'"""
+)
 
 
 async def open_charge(
-    session: AsyncSession,
+    session: Session,
     settings: Settings,
     *,
     charge_id: UUID,
-    subject_kind: SubjectKind,
+    subject_kind: str,
     subject_id: UUID,
     book: str,
     payer_openid: str,
@@ -43,77 +70,52 @@ async def open_charge(
     ttl_s: int,
 ) -> Charge:
     """Begin to be paid for a subject. The caller asks WeChat (`prepay`) after the commit."""
-    row = await db.fetchrow(
+    return await _OPEN.one(
         session,
-        f"""INSERT INTO payments_charge
-                (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, status, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', clock_timestamp() + $9)
-            RETURNING {_COLUMNS}""",  # noqa: S608  a constant
-        charge_id,
-        subject_kind.value,
-        subject_id,
-        book,
-        settings.wechat_mchid,
-        settings.wechat_appid,
-        payer_openid,
-        amount_fen,
-        timedelta(seconds=ttl_s),
+        id=charge_id,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        book=book,
+        mchid=settings.wechat_mchid,
+        appid=settings.wechat_appid,
+        payer_openid=payer_openid,
+        amount_fen=amount_fen,
+        ttl=timedelta(seconds=ttl_s),
     )
-    assert row is not None
-    return _charge(row)
 
 
-async def find_charge(session: AsyncSession, charge_id: UUID) -> Charge | None:
-    row = await db.fetchrow(session, f"SELECT {_COLUMNS} FROM payments_charge WHERE id = $1", charge_id)  # noqa: S608  constants only
-    return _charge(row) if row else None
+async def find_charge(session: Session, charge_id: UUID) -> Charge | None:
+    """The charge with that id."""
+    return await _FIND.first(session, charge_id=charge_id)
 
 
-async def latest_charge(session: AsyncSession, subject_id: UUID) -> Charge | None:
-    """The newest charge of an order or tip."""
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",  # noqa: S608  constants only
-        subject_id,
-    )
-    return _charge(row) if row else None
+async def charge_with(session: Session, charge_id: UUID) -> Charge:
+    """The charge with an id that something of ours holds: charges are never deleted."""
+    return await _FIND.one(session, charge_id=charge_id)
 
 
-async def open_charges(session: AsyncSession, subject_id: UUID) -> list[Charge]:
+async def latest_charge(session: Session, subject_id: UUID) -> Charge | None:
+    """The newest charge of a subject."""
+    return await _LATEST.first(session, subject_id=subject_id)
+
+
+async def open_charges(session: Session, subject_id: UUID) -> list[Charge]:
     """Charges of a subject that WeChat may still take money for."""
-    rows = await db.fetch(
-        session,
-        f"SELECT {_COLUMNS} FROM payments_charge WHERE subject_id = $1 AND status = 'open' ORDER BY id",  # noqa: S608  constants only
-        subject_id,
-    )
-    return [_charge(row) for row in rows]
+    return await _OPEN_ONES.all(session, subject_id=subject_id)
 
 
-async def charges_to_ask(session: AsyncSession, subject_id: UUID) -> list[Charge]:
+async def charges_to_ask(session: Session, subject_id: UUID) -> list[Charge]:
     """Charges of a subject that could have been paid without our knowing, newest first, at most 5."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_COLUMNS} FROM payments_charge
-            WHERE subject_id = $1 AND status <> 'settled' ORDER BY id DESC LIMIT 5""",  # noqa: S608  a constant
-        subject_id,
-    )
-    return [_charge(row) for row in rows]
+    return await _TO_ASK.all(session, subject_id=subject_id)
 
 
-async def overdue_charges(session: AsyncSession, after: UUID | None, limit: int, *, kind: SubjectKind) -> list[UUID]:
+async def overdue_charges(session: Session, after: UUID, limit: int) -> list[UUID]:
     """Open charges whose time has been over for a minute, by id: whatever became of their subject, WeChat may have money
     for them."""
-    rows = await db.fetch(
-        session,
-        """SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < clock_timestamp() - interval '1 minute'
-             AND subject_kind = $3 AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2""",
-        after,
-        limit,
-        kind.value,
-    )
-    return [row["id"] for row in rows]
+    return await _OVERDUE.all(session, after=after, limit=limit)
 
 
-async def charge_of(session: AsyncSession, transaction: Transaction) -> Charge | None:
+async def charge_of(session: Session, transaction: Transaction) -> Charge | None:
     """The charge that a transaction's `out_trade_no` names."""
     try:
         charge_id = parse("chg", transaction.out_trade_no)
@@ -122,35 +124,27 @@ async def charge_of(session: AsyncSession, transaction: Transaction) -> Charge |
     return await find_charge(session, charge_id)
 
 
-async def keep_prepay(session: AsyncSession, charge_id: UUID, prepay_id: str) -> None:
-    await db.execute(
-        session,
-        "UPDATE payments_charge SET prepay_id = $2, prepaid_at = clock_timestamp() WHERE id = $1",
-        charge_id,
-        prepay_id,
-    )
+async def keep_prepay(session: Session, charge_id: UUID, prepay_id: str) -> None:
+    """Remember WeChat's prepay id, so that the same payment can be handed out again."""
+    await _KEEP_PREPAY.run(session, charge_id=charge_id, prepay_id=prepay_id)
 
 
-async def forget_prepay(session: AsyncSession, charge_id: UUID) -> None:
+async def forget_prepay(session: Session, charge_id: UUID) -> None:
     """Hand the charge out no more without asking WeChat: it is about to be closed there."""
-    await db.execute(session, "UPDATE payments_charge SET prepay_id = NULL WHERE id = $1", charge_id)
+    await _FORGET_PREPAY.run(session, charge_id=charge_id)
 
 
-async def close_charge(session: AsyncSession, charge_id: UUID) -> bool:
+async def close_charge(session: Session, charge_id: UUID) -> bool:
     """Give up on an open charge; False when it is no longer open. The caller has closed it at WeChat before."""
-    return bool(
-        await db.execute(
-            session, "UPDATE payments_charge SET status = 'closed' WHERE id = $1 AND status = 'open'", charge_id
-        )
-    )
+    return bool(await _CLOSE.run(session, charge_id=charge_id))
 
 
 async def settle(
-    session: AsyncSession, charge: Charge, transaction: Transaction, *, credit: Account, about: UUID
+    session: Session, charge: Charge, transaction: Transaction, *, credit: Account, about: UUID
 ) -> Outcome:
     """Take the money of a paid transaction into the books, once.
 
-    The caller holds the row of the charge's subject, has read the charge since, and has decided where the money goes:
+    The caller has locked the row of the charge's subject, has read the charge since, and has decided where the money goes:
     CUSTOMER_PREPAID about the order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing
     is to be sold for it. A transaction that does not fit the charge, or comes after another one has settled it, is
     recorded as a discrepancy (its cash in suspense when it landed with us) and changes nothing else; so the caller
@@ -160,23 +154,17 @@ async def settle(
     fault = await _fault(session, charge, transaction)
     if fault is not None:
         await record_discrepancy(session, transaction, kind=fault, charge=charge)
-        if fault == REFUNDED_ELSEWHERE:
+        if fault is DiscrepancyKind.REFUNDED_ELSEWHERE:
             await close_charge(session, charge.id)
         return Outcome.MISMATCH
-    settled = await db.execute(
-        session,
-        """UPDATE payments_charge SET status = 'settled', transaction_id = $2, paid_at = coalesce($3, clock_timestamp())
-           WHERE id = $1 AND status <> 'settled'""",
-        charge.id,
-        transaction.transaction_id,
-        transaction.paid_at,
+    settled = await _SETTLE.run(
+        session, charge_id=charge.id, transaction_id=transaction.transaction_id, paid_at=transaction.paid_at
     )
     if not settled:
-        known = await find_charge(session, charge.id)
-        assert known is not None
+        known = await charge_with(session, charge.id)
         if known.transaction_id == transaction.transaction_id:
             return Outcome.ALREADY_SETTLED
-        await record_discrepancy(session, transaction, kind="repeated", charge=charge)
+        await record_discrepancy(session, transaction, kind=DiscrepancyKind.REPEATED, charge=charge)
         return Outcome.MISMATCH
     await ledger.post(
         session,
@@ -193,13 +181,13 @@ async def settle(
     return Outcome.SETTLED
 
 
-async def fits(session: AsyncSession, charge: Charge, transaction: Transaction) -> bool:
+async def fits(session: Session, charge: Charge, transaction: Transaction) -> bool:
     """Whether a paid transaction is the charge's in amount, currency, merchant, app, payer and number, and its money
     is still with us."""
     return await _fault(session, charge, transaction) is None
 
 
-async def _fault(session: AsyncSession, charge: Charge, transaction: Transaction) -> str | None:
+async def _fault(session: Session, charge: Charge, transaction: Transaction) -> DiscrepancyKind | None:
     """What in a paid transaction is not as the charge says, or None."""
     fault = _difference(charge, transaction)
     # WeChat repeats its word of payment for a day, also when the money has gone back since.
@@ -208,28 +196,28 @@ async def _fault(session: AsyncSession, charge: Charge, transaction: Transaction
         and charge.status is ChargeStatus.CLOSED
         and await discrepancies.was_refunded_elsewhere(session, transaction)
     ):
-        return REFUNDED_ELSEWHERE
+        return DiscrepancyKind.REFUNDED_ELSEWHERE
     return fault
 
 
-def _difference(charge: Charge, transaction: Transaction) -> str | None:
+def _difference(charge: Charge, transaction: Transaction) -> DiscrepancyKind | None:
     assert transaction.state in PAID_STATES, "only money that landed is settled"
     if transaction.mchid != charge.mchid:
-        return "merchant"
+        return DiscrepancyKind.MERCHANT
     if transaction.appid != charge.appid:
-        return "app"
+        return DiscrepancyKind.APP
     if transaction.out_trade_no != wire("chg", charge.id):
-        return "number"
+        return DiscrepancyKind.NUMBER
     if transaction.state is TradeState.REFUND and transaction.transaction_id != charge.transaction_id:
-        return REFUNDED_ELSEWHERE
+        return DiscrepancyKind.REFUNDED_ELSEWHERE
     if transaction.currency != "CNY":
-        return "currency"
+        return DiscrepancyKind.CURRENCY
     if transaction.payer_openid is not None and transaction.payer_openid != charge.payer_openid:
-        return "payer"
+        return DiscrepancyKind.PAYER
     if transaction.transaction_id is None:
-        return "transaction"
+        return DiscrepancyKind.TRANSACTION
     if transaction.amount_fen != charge.amount_fen:
-        return "amount"
+        return DiscrepancyKind.AMOUNT
     return None
 
 

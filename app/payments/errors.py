@@ -4,6 +4,7 @@
   + ChargeNotOpen        it was closed or settled meanwhile
   + RefundExceedsPaid    more would be refunded than was paid
 * BadRequest
+  + EventUnexpected      a notification of another kind than its address takes
   + PaymentMismatch      WeChat's notification does not fit the charge; recorded for finance, nothing is paid by it
 """
 
@@ -20,7 +21,7 @@ class ChargeNotOpen(Conflict):
 class RefundExceedsPaid(Conflict):
     """The refunds of a charge may not be more than was paid."""
 
-    status = 402
+    status_code = 402
     en = "More would be refunded than was paid."
     zh = "退款金额超过实付金额。"
 
@@ -30,3 +31,12 @@ class PaymentMismatch(BadRequest):
 
     en = "This payment does not fit any charge."
     zh = "支付信息与订单不符。"
+    merchant_trade_no: str
+
+
+class EventUnexpected(BadRequest):
+    """A genuine notification came to an address of another kind of event; `details.event_type` is its own."""
+
+    en = "This address does not take notifications of that kind."
+    zh = "该地址不接收此类通知。"
+    event_type: str

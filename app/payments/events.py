@@ -1,11 +1,12 @@
-"""Facts of payments."""
+"""Events of payments."""
 
 from uuid import UUID
 
-from app.core.events import Fact
+from app.core.events import Event
+from app.payments.schemas import RefundStage
 
 
-class RefundSucceeded(Fact, frozen=True, kw_only=True, tag="payments.refund_succeeded"):
+class RefundSucceeded(Event, frozen=True, kw_only=True, tag="payments.refund_succeeded"):
     """WeChat paid a refund out. `subject_id` is the order or tip whose charge it was."""
 
     refund_id: UUID
@@ -19,7 +20,7 @@ class RefundSucceeded(Fact, frozen=True, kw_only=True, tag="payments.refund_succ
         return self.refund_id
 
 
-class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
+class RefundStuck(Event, frozen=True, kw_only=True, tag="payments.refund_stuck"):
     """WeChat could not pay a refund out (abnormal, closed) or does not take it (refused): it stays owed, a person has to
     act."""
 
@@ -28,7 +29,7 @@ class RefundStuck(Fact, frozen=True, kw_only=True, tag="payments.refund_stuck"):
     subject_kind: str
     subject_id: UUID
     amount_fen: int
-    stage: str
+    stage: RefundStage
 
     @property
     def stream(self) -> UUID:

@@ -5,13 +5,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.core.clock import utc_now
-from app.core.db import AsyncSession
-from app.core.errors import UpstreamFailed
+from app.core.db import Session
+from app.core.errors import Unclear, UpstreamFailed
 from app.core.ids import wire
 from app.core.runtime import Runtime
+from app.core.settings import Settings
 from app.payments import charges, refunds
 from app.payments.errors import ChargeNotOpen
-from app.payments.schemas import Charge, ChargeStatus, PaymentView
+from app.payments.records import Charge
+from app.payments.schemas import ChargeStatus, PaymentView, RefundStage
 from app.wechat import (
     ChargeAlreadyPaid,
     ChargeClosedAtWechat,
@@ -22,17 +24,18 @@ from app.wechat import (
     WechatPay,
 )
 
-REFUND_NOTIFY_PATH = "/v1/mall/refunds/notify"
-
 # WeChat takes no charge that expires within a minute; money that lands after our own deadline is dealt with as late.
 _SHORTEST_LIFE = timedelta(seconds=75)
 
-Record = Callable[[AsyncSession], Awaitable[None]]
+Record = Callable[[Session], Awaitable[None]]
 
 
-async def prepay(
-    runtime: Runtime, charge: Charge, *, description: str, notify_path: str
-) -> tuple[PaymentView, Record | None]:
+def notify_url(settings: Settings, mchid: str, what: str) -> str:
+    """Where WeChat tells of a merchant's transactions or refunds."""
+    return f"{settings.public_url}/v1/payments/{mchid}/{what}/notify"
+
+
+async def prepay(runtime: Runtime, charge: Charge, *, description: str) -> tuple[PaymentView, Record | None]:
     """What the mini-program needs to pay an open charge, and what the next transaction is to record.
 
     Repeatable: the same number with the same parameters answers a prepay id again. Raises ChargeNotOpen when it was
@@ -40,7 +43,7 @@ async def prepay(
     """
     if charge.status is not ChargeStatus.OPEN:
         raise ChargeNotOpen
-    pay = runtime.door(WechatPay)
+    pay = runtime.client(WechatPay)
     prepay_id, record = charge.prepay_id, None
     if prepay_id is None or not charges.is_fresh(charge, utc_now()):
         try:
@@ -51,13 +54,13 @@ async def prepay(
                 payer_openid=charge.payer_openid,
                 appid=charge.appid,
                 expires_at=max(charge.expires_at, utc_now() + _SHORTEST_LIFE),
-                notify_url=runtime.settings.public_url + notify_path,
+                notify_url=notify_url(runtime.settings, charge.mchid, "transactions"),
             )
         except (ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused) as error:
             raise ChargeNotOpen from error
         kept = prepay_id
 
-        async def record(session: AsyncSession) -> None:
+        async def record(session: Session) -> None:
             await charges.keep_prepay(session, charge.id, kept)
 
     return _view(pay, charge, prepay_id), record
@@ -66,6 +69,7 @@ async def prepay(
 def _view(pay: WechatPay, charge: Charge, prepay_id: str) -> PaymentView:
     return PaymentView(
         charge=charge.id,
+        kind="jsapi",
         wechat_pay=pay.client_parameters(prepay_id, charge.appid),
         expires_at=charge.expires_at,
         server_now=utc_now(),
@@ -74,7 +78,7 @@ def _view(pay: WechatPay, charge: Charge, prepay_id: str) -> PaymentView:
 
 async def ask(runtime: Runtime, charge: Charge) -> Transaction | None:
     """The paid transaction behind a charge, or None while WeChat has no money for it."""
-    transaction = await runtime.door(WechatPay).query(wire("chg", charge.id))
+    transaction = await runtime.client(WechatPay).query(wire("chg", charge.id))
     if transaction is None or transaction.state not in charges.PAID_STATES:
         return None
     return transaction
@@ -91,11 +95,11 @@ async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | Non
     async with runtime.db.transaction() as session:
         await charges.forget_prepay(session, charge.id)
     try:
-        await runtime.door(WechatPay).close(wire("chg", charge.id))
+        await runtime.client(WechatPay).close(wire("chg", charge.id))
     except ChargeAlreadyPaid as error:
         paid = await ask(runtime, charge)
         if paid is None:
-            raise UpstreamFailed(call="query", reason="paid_but_not_shown") from error
+            raise UpstreamFailed(call="query", reason=Unclear.PAID_BUT_NOT_SHOWN) from error
         return paid
     return None
 
@@ -110,18 +114,18 @@ async def send_refund(runtime: Runtime, refund_id: UUID) -> None:
         refund = await refunds.refund_to_send(session, refund_id)
     if refund is None:
         return
-    pay = runtime.door(WechatPay)
+    pay = runtime.client(WechatPay)
     number = wire("rfd", refund_id)
-    status = await pay.query_refund(number) if refund["status"] == "processing" else None
+    status = await pay.query_refund(number) if refund.status is RefundStage.PROCESSING else None
     if status is None:
         try:
             status = await pay.refund(
                 out_refund_no=number,
-                out_trade_no=wire("chg", refund["charge_id"]),
-                refund_fen=refund["amount_fen"],
-                total_fen=refund["total_fen"],
-                reason=refund["reason"][:80],
-                notify_url=runtime.settings.public_url + REFUND_NOTIFY_PATH,
+                out_trade_no=wire("chg", refund.charge_id),
+                refund_fen=refund.amount_fen,
+                total_fen=refund.total_fen,
+                reason=refund.reason[:80],
+                notify_url=notify_url(runtime.settings, refund.mchid, "refunds"),
             )
         except RefundFundsShort:
             raise

@@ -1,4 +1,4 @@
-"""Remote work of payments: sending refunds, and looking after those that WeChat has not finished."""
+"""Remote work of payments: sending refunds, looking after those that WeChat has not finished, closing old charges."""
 
 from functools import partial
 from typing import Any
@@ -7,7 +7,8 @@ from uuid import UUID
 from app.core import sweeps
 from app.core.jobs import Cron, Job
 from app.core.runtime import Runtime
-from app.payments import flows, refunds
+from app.payments import charges, flows, refunds
+from app.payments.collecting import Collectors
 
 
 async def _send(runtime: Runtime, arguments: dict[str, Any]) -> None:
@@ -24,5 +25,19 @@ async def sweep_refunds(runtime: Runtime) -> None:
     )
 
 
+async def close_charges(runtime: Runtime) -> None:
+    """Close charges that were left open: a subject that another charge paid, or that closed, no longer looks after
+    them."""
+    await sweeps.visit(
+        runtime,
+        "payments.close_charges",
+        due=charges.overdue_charges,
+        act=partial(runtime.client(Collectors).close_overdue, runtime),
+    )
+
+
 JOBS = [Job(refunds.SEND_REFUND, _send, max_attempts=20)]
-CRONS = [Cron("payments.sweep_refunds", "* * * * * */30", sweep_refunds)]
+TIMERS = [
+    Cron("payments.sweep_refunds", "* * * * * */30", sweep_refunds),
+    Cron("payments.close_charges", "* * * * * */30", close_charges),
+]

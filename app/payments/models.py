@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, moment, text
+from app.core.tables import Table, created_at, fen, moment, text
 
 
 class ChargeRow(Table, table=True):
@@ -39,7 +39,7 @@ class ChargeRow(Table, table=True):
     transaction_id: str | None = text(default=None, unique=True)
     paid_at: datetime | None = moment(default=None)
     expires_at: datetime = moment()
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class RefundRow(Table, table=True):
@@ -51,7 +51,7 @@ class RefundRow(Table, table=True):
         CheckConstraint(
             "status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed', 'refused')", name="status"
         ),
-        Index("payments_refund_open_idx", "made_at", postgresql_where=sql("status IN ('requested', 'processing')")),
+        Index("payments_refund_open_idx", "created_at", postgresql_where=sql("status IN ('requested', 'processing')")),
         Index("payments_refund_stuck_idx", "id", postgresql_where=sql("status IN ('abnormal', 'closed', 'refused')")),
     )
 
@@ -61,7 +61,7 @@ class RefundRow(Table, table=True):
     reason: str = text()
     status: str = text()
     wechat_refund_id: str | None = text(default=None)
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
     succeeded_at: datetime | None = moment(default=None)
 
 
@@ -75,5 +75,5 @@ class Discrepancy(Table, table=True):
     transaction_id: str = text()
     kind: str = text()
     charge_id: UUID | None = None
-    facts: dict[str, object] = Field(sa_type=JSONB)
-    made_at: datetime = made_at()
+    reported: dict[str, object] = Field(sa_type=JSONB)
+    created_at: datetime = created_at()

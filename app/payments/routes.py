@@ -1,27 +1,50 @@
-"""Payments over HTTP: what finance has to look at."""
+"""Payments over HTTP: WeChat's callbacks, and what finance has to look at."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
-from app.core.auth import Actor, headquarters
-from app.core.errors import Forbidden, Unauthenticated, ValidationFailed
-from app.core.http import Page, PageQuery, Tx, problems
+from app.core.auth import Actor, headquarters, public
+from app.core.http import Page, PageQuery, RuntimeDep, Tx
 from app.payments import discrepancies
-from app.payments.schemas import DiscrepancyView
+from app.payments.callbacks import CALLBACK_RESPONSES, Notified, answer, take_refund, take_transaction
+from app.payments.schemas import DiscrepancyKind, DiscrepancyView
 
-router = APIRouter(prefix="/v1/admin/payments", tags=["payments: staff"])
-routers = [router]
+staff = APIRouter(prefix="/v1/admin/payments", tags=["payments: staff"])
+callbacks = APIRouter(prefix="/v1/payments", tags=["callbacks"])
+routers = [staff, callbacks]
 
 
-@router.get(
-    "/discrepancies",
-    summary="What WeChat says and no charge explains",
-    responses=problems(Unauthenticated, Forbidden, ValidationFailed),
-)
+@staff.get("/discrepancies", summary="List payments that no charge explains")
 async def list_discrepancies(
-    actor: Annotated[Actor, Depends(headquarters)], session: Tx, paging: PageQuery
+    actor: Annotated[Actor, Depends(headquarters)],
+    session: Tx,
+    paging: PageQuery,
+    kind: DiscrepancyKind | None = None,
 ) -> Page[DiscrepancyView]:
     """Newest first. Each is written once, sells nothing and waits for a person."""
-    items = await discrepancies.list_discrepancies(session, after=paging.after_id("dsc"), limit=paging.limit + 1)
-    return paging.page("dsc", items, [item.id for item in items])
+    return await discrepancies.list_discrepancies(session, paging, kind=kind)
+
+
+@callbacks.post(
+    "/{merchant}/transactions/notify",
+    status_code=204,
+    dependencies=[public],
+    summary="Receive WeChat's word of a payment",
+    responses=CALLBACK_RESPONSES,
+)
+async def notify_transaction(merchant: str, notified: Notified, runtime: RuntimeDep) -> Response:
+    """Verified over the raw body, settled in one transaction, answered after its commit. Repeats change nothing."""
+    return await answer(runtime, notified, take_transaction)
+
+
+@callbacks.post(
+    "/{merchant}/refunds/notify",
+    status_code=204,
+    dependencies=[public],
+    summary="Receive WeChat's word of a refund",
+    responses=CALLBACK_RESPONSES,
+)
+async def notify_refund(merchant: str, notified: Notified, runtime: RuntimeDep) -> Response:
+    """Of whatever was paid for: orders and tips alike."""
+    return await answer(runtime, notified, take_refund)

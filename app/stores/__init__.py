@@ -1,4 +1,4 @@
-"""Stores: the organisation, its staff and their login, and the performance of stores and guides.
+"""Stores: the organisation, its staff and their logins, and the performance of stores and guides.
 
 The organisation is a tree: headquarters `/hq/`, regions below it, stores at its leaves. A path is made of codes that
 never change (`/hq/north/s001/`); whoever works there reaches what begins with the same path, and nothing else. Opening
@@ -6,8 +6,9 @@ a store opens its stock place in the mall; adding a guide or a manager registers
 both the promoter and every login at once.
 
 Performance is goods paid, split between store and guide by the rule that was valid when the order was placed, written by
-a consumer of the mall's facts into append-only entries. Parts sum to the goods paid exactly; each refund adds negative
-entries, the new split of what remains less the split before, so any series of part refunds ends at 0.
+a consumer of the mall's events into append-only entries. Parts sum to the goods paid exactly; each refund adds negative
+entries, the new split of what remains less the split before, so any series of part refunds ends at 0. The same transaction
+adds them to totals by China day, which rankings read: a long period costs its days, not its orders.
 """
 
 from app.stores.errors import LoginTaken, RoleNotGrantable

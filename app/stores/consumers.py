@@ -1,9 +1,10 @@
 """What stores learn from the mall."""
 
 from app.core.events import Consumer, Transactional
-from app.mall import OrderPaid, RefundAgreed
+from app.mall.aftersales import RefundAgreed
+from app.mall.orders import OrderPaid
 from app.stores import performance
 
 CONSUMERS: list[Consumer] = [
-    Transactional(name="stores.performance", facts=(OrderPaid, RefundAgreed), apply=performance.record)
+    Transactional(name=performance.CONSUMER, events=(OrderPaid, RefundAgreed), apply=performance.record)
 ]

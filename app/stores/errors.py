@@ -1,36 +1,40 @@
 """Errors of stores.
 
 * Unauthenticated 401
-  + LoginFailed             unknown login, wrong password, or somebody who left: not said which
+  + LoginFailed             unknown login, wrong password, or one who left: not said which
 * Forbidden 403
   + RoleNotGrantable        the role is not one that this caller may give, change or take away
   + AccountLinkNotGrantable only headquarters says which customer account is a staff member's own
   + RegionsOutOfReach       store staff ask for the ranking of regions
 * Conflict 409
   + OrganisationCodeTaken   a unit or store has this code
-  + LoginTaken              somebody has this login
-  + AccountLinked           somebody who works here has this customer account
+  + LoginTaken              another staff member has this login
+  + AccountLinked           another active staff member has this customer account
 * Unprocessable 422
   + PostMismatch            the role and the unit do not go together
   + PeriodUnreadable        not a day, week or month
   + NearUnreadable          not a latitude and longitude
 """
 
+from app.core.auth import Role
 from app.core.errors import Conflict, Forbidden, Unauthenticated, Unprocessable
+from app.stores.schemas import UnitKind
 
 
 class LoginFailed(Unauthenticated):
-    """Login and password do not go together, or the person has left."""
+    """Login and password do not go together, or the staff member has left."""
 
     en = "Login or password is wrong."
     zh = "账号或密码错误。"
 
 
 class RoleNotGrantable(Forbidden):
-    """A manager deals with guides, a region with everyone up to regions, headquarters with everyone but oneself."""
+    """Managers deal with guides, regions with everyone up to regions, headquarters with everyone; nobody dismisses
+    themselves."""
 
     en = "Your role may not do this to a {role}."
     zh = "您的角色无权对 {role} 进行此操作。"
+    role: Role
 
 
 class AccountLinkNotGrantable(Forbidden):
@@ -41,17 +45,18 @@ class AccountLinkNotGrantable(Forbidden):
 
 
 class RegionsOutOfReach(Forbidden):
-    """A region's row holds what all its stores sold; who reaches one store does not see it."""
+    """A region's row holds what all its stores sold; staff who reach one store do not see it."""
 
     en = "Regions are ranked for regions and headquarters only."
     zh = "仅大区和总部可查看大区业绩排行。"
 
 
 class OrganisationCodeTaken(Conflict):
-    """Codes name units and stores for ever, each only once."""
+    """Another unit or store has this code; codes are unique for good."""
 
-    en = "The code {code} is taken."
-    zh = "编码 {code} 已被使用。"
+    en = "The code {organisation_code} is taken."
+    zh = "编码 {organisation_code} 已被使用。"
+    organisation_code: str
 
 
 class LoginTaken(Conflict):
@@ -62,17 +67,19 @@ class LoginTaken(Conflict):
 
 
 class AccountLinked(Conflict):
-    """A customer account belongs to at most one person who works here."""
+    """A customer account belongs to at most one active staff member."""
 
-    en = "This customer account belongs to somebody else who works here."
+    en = "This customer account belongs to another staff member."
     zh = "该顾客账号已关联其他在职员工。"
 
 
 class PostMismatch(Unprocessable):
-    """Headquarters staff belong to the headquarters unit, regional staff to a region."""
+    """Headquarters staff are posted to the headquarters unit, regional staff to a region."""
 
     en = "A {role} cannot be posted to a unit of kind {kind}."
     zh = "{role} 角色不能归属 {kind} 类型的组织。"
+    role: Role
+    kind: UnitKind
 
 
 class PeriodUnreadable(Unprocessable):

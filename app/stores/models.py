@@ -1,6 +1,6 @@
-"""Tables of stores. Split rules and performance entries are append-only by trigger."""
+"""Tables of stores. Split rules and performance entries are append-only by trigger; day totals are kept from entries."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Double, Index, UniqueConstraint
@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, moment, text
+from app.core.tables import Table, created_at, fen, moment, text
 
 
 class OrganisationUnit(Table, table=True):
@@ -28,7 +28,7 @@ class OrganisationUnit(Table, table=True):
     name: str = text()
     path: str = text(unique=True)
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Store(Table, table=True):
@@ -52,11 +52,11 @@ class Store(Table, table=True):
     path: str = text(unique=True)
     status: str = text()
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Staff(Table, table=True):
-    """Somebody who works here. `scope_path` is the path of the store or unit; `customer_id` is the own account."""
+    """A staff member. `scope_path` is the path of their store or unit; `customer_id` is their own customer account."""
 
     __tablename__ = "stores_staff"
     __table_args__ = (
@@ -65,6 +65,7 @@ class Staff(Table, table=True):
         CheckConstraint("(role IN ('guide', 'manager')) = (store_id IS NOT NULL)", name="posted_to_store"),
         CheckConstraint("(role IN ('region', 'hq')) = (unit_id IS NOT NULL)", name="posted_to_unit"),
         Index("stores_staff_customer_key", "customer_id", unique=True, postgresql_where=sql("status = 'active'")),
+        Index("stores_staff_scope_idx", "scope_path", "id", postgresql_ops={"scope_path": "text_pattern_ops"}),
     )
 
     id: UUID = Field(primary_key=True)
@@ -73,12 +74,12 @@ class Staff(Table, table=True):
     role: str = text()
     unit_id: UUID | None = Field(None, foreign_key="stores_unit.id")
     store_id: UUID | None = Field(None, foreign_key="stores_store.id", index=True)
-    scope_path: str = text(index=True)
+    scope_path: str = text()
     name: str = text()
     customer_id: UUID | None = Field(None, foreign_key="customers_customer.id")
     status: str = text()
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class SplitRuleRow(Table, table=True):
@@ -91,7 +92,7 @@ class SplitRuleRow(Table, table=True):
     valid_from: datetime = moment(
         default=None, index=True, nullable=False, sa_column_kwargs={"server_default": sql("clock_timestamp()")}
     )
-    made_by: UUID | None = Field(None, foreign_key="stores_staff.id")
+    created_by: UUID | None = Field(None, foreign_key="stores_staff.id")
 
 
 class Performance(Table, table=True):
@@ -104,7 +105,6 @@ class Performance(Table, table=True):
         CheckConstraint("role IN ('store', 'guide')", name="role"),
         CheckConstraint("(role = 'guide') = (guide_id IS NOT NULL)", name="guide_of_guide"),
         CheckConstraint("CASE kind WHEN 'sale' THEN amount_fen > 0 ELSE amount_fen < 0 END", name="sign"),
-        Index("stores_performance_scope_idx", "business_at", "scope_path"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -119,3 +119,42 @@ class Performance(Table, table=True):
     amount_fen: int = fen()
     business_at: datetime = moment()
     rule_id: UUID | None = Field(None, foreign_key="stores_split_rule.id")
+
+
+class PartyDay(Table, table=True):
+    """What a store's or a guide's own parts came to on one China day, at the path of the store that was credited.
+
+    `orders` counts the orders sold so that the counts at all paths below any path sum to the orders there: see
+    `rules.order_counts`.
+    """
+
+    __tablename__ = "stores_party_day"
+    __table_args__ = (
+        CheckConstraint("role IN ('store', 'guide')", name="role"),
+        CheckConstraint("sales_fen >= 0 AND refunds_fen >= 0", name="not_negative"),
+        Index("stores_party_day_scope_idx", "scope_path", "day", postgresql_ops={"scope_path": "text_pattern_ops"}),
+    )
+
+    day: date = Field(primary_key=True)
+    role: str = text(primary_key=True)
+    scope_path: str = text(primary_key=True)
+    party_id: UUID = Field(primary_key=True)
+    sales_fen: int = fen()
+    refunds_fen: int = fen()
+    orders: int
+
+
+class PathDay(Table, table=True):
+    """What everything credited at one path came to on one China day, whoever's part it is; `orders` as in `PartyDay`."""
+
+    __tablename__ = "stores_path_day"
+    __table_args__ = (
+        CheckConstraint("sales_fen >= 0 AND refunds_fen >= 0", name="not_negative"),
+        Index("stores_path_day_scope_idx", "scope_path", "day", postgresql_ops={"scope_path": "text_pattern_ops"}),
+    )
+
+    day: date = Field(primary_key=True)
+    scope_path: str = text(primary_key=True)
+    sales_fen: int = fen()
+    refunds_fen: int = fen()
+    orders: int

@@ -4,289 +4,228 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-
-from app import attribution, customers, mall
-from app.attribution import BondKind
-from app.core import db
 from app.core.auth import Actor
-from app.core.db import AsyncSession
+from app.core.db import BulkInsert, Listing, Session, Statement, within
 from app.core.errors import NotFound, VersionConflict
-from app.core.http import Page
-from app.core.http.pages import Paging
-from app.core.ids import new_id
+from app.core.ids import StoreId, UnitId, new_id
+from app.core.paging import Page, Paging
+from app.mall import catalog
+from app.stores import models
 from app.stores.errors import OrganisationCodeTaken
+from app.stores.records import STORE_COLUMNS, UNIT_COLUMNS, StoreRow, UnitRow, lock_headquarters
 from app.stores.schemas import (
-    MyStoreView,
-    StoreCard,
     StoreCreate,
-    StorePut,
     StoreStatus,
+    StoreUpdate,
     StoreView,
     UnitCreate,
-    UnitPut,
+    UnitKind,
+    UnitUpdate,
     UnitView,
 )
 
 HEADQUARTERS_CODE = "hq"
 HEADQUARTERS_PATH = "/hq/"
 
-_UNIT = "id, parent_id AS parent, kind, code, name, path, version"
-_STORE = "id, unit_id AS unit, code, name, city, address, latitude, longitude, phone, path, status, version"
-
 
 @dataclass(frozen=True, slots=True)
 class StoreRef:
-    """A store as the rooms above know it."""
+    """A store as the modules above know it."""
 
     id: UUID
     name: str
     scope_path: str
 
 
-async def reachable_store(session: AsyncSession, actor: Actor, store_id: UUID) -> StoreRef:
+_STORE_REFS = Statement("SELECT id, name, path AS scope_path FROM stores_store WHERE id = ANY(:ids)", StoreRef)
+_REACHABLE_STORE = Statement(
+    f"SELECT id, name, path AS scope_path FROM stores_store WHERE id = :store_id AND {within('path')}",
+    StoreRef,
+)
+_CODE_TAKEN = Statement(
+    """SELECT EXISTS (SELECT 1 FROM stores_unit WHERE code = :code)
+           OR EXISTS (SELECT 1 FROM stores_store WHERE code = :code)""",
+    bool,
+)
+_ADD_UNIT = BulkInsert(models.OrganisationUnit, UnitRow, conflict="ON CONFLICT DO NOTHING")
+_UNIT = Statement(
+    f"SELECT {UNIT_COLUMNS} FROM stores_unit WHERE id = :unit_id AND {within('path')}",
+    UnitRow,
+)
+_UNITS = Listing(
+    f"SELECT {UNIT_COLUMNS} FROM stores_unit WHERE {within('path')} AND {{filters}} ORDER BY id LIMIT :limit",
+    UnitRow,
+    filters={"after": "id > :after"},
+)
+_RENAME_UNIT = Statement(
+    f"""UPDATE stores_unit SET name = :name, version = version + 1
+        WHERE id = :unit_id AND version = :version AND {within("path")} RETURNING {UNIT_COLUMNS}""",
+    UnitRow,
+)
+_ADD_STORE = BulkInsert(models.Store, StoreRow, conflict="ON CONFLICT DO NOTHING")
+_STORE = Statement(
+    f"SELECT {STORE_COLUMNS} FROM stores_store WHERE id = :store_id AND {within('path')}",
+    StoreRow,
+)
+_STORES = Listing(
+    f"SELECT {STORE_COLUMNS} FROM stores_store WHERE {within('path')} AND {{filters}} ORDER BY id LIMIT :limit",
+    StoreRow,
+    filters={"after": "id > :after"},
+)
+_CHANGE_STORE = Statement(
+    f"""UPDATE stores_store
+        SET name = :name, city = :city, address = :address, latitude = :latitude, longitude = :longitude,
+            phone = :phone, status = :status, version = version + 1
+        WHERE id = :store_id AND version = :version AND {within("path")} RETURNING {STORE_COLUMNS}""",
+    StoreRow,
+)
+
+
+async def reachable_store(session: Session, actor: Actor, store_id: UUID) -> StoreRef:
     """The store, if it lies within the staff member's scope. Raises NotFound."""
-    found = (await store_refs(session, [store_id])).get(store_id)
-    if found is None or not actor.reaches(found.scope_path):
+    found = await _REACHABLE_STORE.first(session, store_id=store_id, scope=actor.scope)
+    if found is None:
         raise NotFound
     return found
 
 
-async def store_refs(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StoreRef]:
+async def store_refs(session: Session, ids: Collection[UUID]) -> dict[UUID, StoreRef]:
     """Stores by id; an unknown id is left out."""
-    rows = await db.fetch(session, "SELECT id, name, path FROM stores_store WHERE id = ANY($1)", list(set(ids)))
-    return {row["id"]: StoreRef(row["id"], row["name"], row["path"]) for row in rows}
+    return {store.id: store for store in await _STORE_REFS.all(session, ids=list(set(ids)))}
 
 
-async def _path_of_parent(session: AsyncSession, actor: Actor, unit_id: UUID) -> str:
-    path: str | None = await db.fetchval(
-        session,
-        "SELECT path FROM stores_unit WHERE id = $1 AND starts_with(path, $2)",
-        unit_id,
-        actor.scope_path,
-    )
-    if path is None:
+async def unit_in_scope(session: Session, actor: Actor, unit_id: UUID) -> UnitRow:
+    """A unit within the staff member's scope. Raises NotFound."""
+    found = await _UNIT.first(session, unit_id=unit_id, scope=actor.scope)
+    if found is None:
         raise NotFound
-    return path
+    return found
 
 
-async def _refuse_taken_code(session: AsyncSession, code: str) -> None:
-    """A unit and a store may not share a code either. Headquarters is locked first: codes are compared one after the
-    other, also those opened at once below different units."""
-    await db.execute(session, "SELECT FROM stores_unit WHERE kind = 'hq' FOR NO KEY UPDATE")
-    if await db.fetchval(
-        session,
-        """SELECT EXISTS (SELECT 1 FROM stores_unit WHERE code = $1)
-               OR EXISTS (SELECT 1 FROM stores_store WHERE code = $1)""",
-        code,
-    ):
-        raise OrganisationCodeTaken(code=code)
+async def _refuse_taken_code(session: Session, code: str) -> None:
+    """A unit and a store may not share a code either, also when they are made at once below different units."""
+    await lock_headquarters(session)
+    if await _CODE_TAKEN.one(session, code=code):
+        raise OrganisationCodeTaken(organisation_code=code)
 
 
-async def add_unit(session: AsyncSession, actor: Actor, body: UnitCreate) -> UUID:
+async def create_unit(session: Session, actor: Actor, body: UnitCreate) -> UnitView:
     """A region below a unit within scope. Raises NotFound, OrganisationCodeTaken."""
-    parent_path = await _path_of_parent(session, actor, body.parent)
+    parent = await unit_in_scope(session, actor, body.parent)
     await _refuse_taken_code(session, body.code)
-    unit_id = new_id()
-    written = await db.execute(
-        session,
-        """INSERT INTO stores_unit (id, parent_id, kind, code, name, path, version)
-           VALUES ($1, $2, 'region', $3, $4, $5, 1) ON CONFLICT DO NOTHING""",
-        unit_id,
-        body.parent,
-        body.code,
-        body.name,
-        f"{parent_path}{body.code}/",
+    unit = UnitRow(
+        id=new_id(),
+        parent_id=parent.id,
+        kind=UnitKind.REGION,
+        code=body.code,
+        name=body.name,
+        path=f"{parent.path}{body.code}/",
     )
-    if not written:
-        raise OrganisationCodeTaken(code=body.code)
-    return unit_id
+    if not await _ADD_UNIT.run(session, [unit]):
+        raise OrganisationCodeTaken(organisation_code=body.code)
+    return _unit_view(unit)
 
 
-async def get_unit(session: AsyncSession, actor: Actor, unit_id: UUID) -> UnitView:
+async def get_unit(session: Session, actor: Actor, unit_id: UUID) -> UnitView:
     """A unit within scope. Raises NotFound."""
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_UNIT} FROM stores_unit WHERE id = $1 AND starts_with(path, $2)",  # noqa: S608  a constant
-        unit_id,
-        actor.scope_path,
-    )
-    if row is None:
-        raise NotFound
-    return UnitView(**dict(row))
+    return _unit_view(await unit_in_scope(session, actor, unit_id))
 
 
-async def list_units(session: AsyncSession, actor: Actor, paging: Paging) -> Page[UnitView]:
+async def list_units(session: Session, actor: Actor, paging: Paging) -> Page[UnitView]:
     """Units within scope, oldest first."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_UNIT} FROM stores_unit
-            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608  constants only
-        actor.scope_path,
-        paging.after_id("org"),
-        paging.limit + 1,
+    return await paging.read(session, UnitId, _UNITS, _unit_view, scope=actor.scope)
+
+
+async def update_unit(session: Session, actor: Actor, unit_id: UUID, body: UnitUpdate) -> UnitView:
+    """Rename a unit within scope. Raises NotFound, VersionConflict."""
+    changed = await _RENAME_UNIT.first(
+        session, unit_id=unit_id, name=body.name, version=body.version, scope=actor.scope
     )
-    return paging.page("org", [UnitView(**dict(row)) for row in rows], [row["id"] for row in rows])
+    if changed is None:
+        raise VersionConflict(version=(await unit_in_scope(session, actor, unit_id)).version)
+    return _unit_view(changed)
 
 
-async def change_unit(session: AsyncSession, actor: Actor, unit_id: UUID, body: UnitPut) -> None:
-    """Another name. Raises NotFound, VersionConflict."""
-    changed = await db.execute(
-        session,
-        """UPDATE stores_unit SET name = $4, version = version + 1
-           WHERE id = $1 AND starts_with(path, $2) AND version = $3""",
-        unit_id,
-        actor.scope_path,
-        body.version,
-        body.name,
+def _unit_view(row: UnitRow) -> UnitView:
+    return UnitView(
+        id=row.id,
+        parent=row.parent_id,
+        kind=row.kind,
+        code=row.code,
+        name=row.name,
+        path=row.path,
+        version=row.version,
     )
-    if not changed:
-        raise VersionConflict(version=(await get_unit(session, actor, unit_id)).version)
 
 
-async def add_store(session: AsyncSession, actor: Actor, body: StoreCreate) -> UUID:
-    """Open a store and its stock place. Raises NotFound, OrganisationCodeTaken."""
-    unit_path = await _path_of_parent(session, actor, body.unit)
+async def create_store(session: Session, actor: Actor, body: StoreCreate) -> StoreView:
+    """Open a store in a unit within scope, and its stock place. Raises NotFound, OrganisationCodeTaken."""
+    unit = await unit_in_scope(session, actor, body.unit)
     await _refuse_taken_code(session, body.code)
-    store_id = new_id()
-    path = f"{unit_path}{body.code}/"
-    written = await db.execute(
-        session,
-        """INSERT INTO stores_store
-               (id, unit_id, code, name, city, address, latitude, longitude, phone, path, status, version)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'open', 1) ON CONFLICT DO NOTHING""",
-        store_id,
-        body.unit,
-        body.code,
-        body.name,
-        body.city,
-        body.address,
-        body.latitude,
-        body.longitude,
-        body.phone,
-        path,
+    store = StoreRow(
+        id=new_id(),
+        unit_id=unit.id,
+        code=body.code,
+        name=body.name,
+        city=body.city,
+        address=body.address,
+        latitude=body.latitude,
+        longitude=body.longitude,
+        phone=body.phone,
+        path=f"{unit.path}{body.code}/",
     )
-    if not written:
-        raise OrganisationCodeTaken(code=body.code)
-    await mall.open_place(session, place_id=store_id, name=body.name, scope_path=path)
-    return store_id
+    if not await _ADD_STORE.run(session, [store]):
+        raise OrganisationCodeTaken(organisation_code=body.code)
+    await catalog.open_place(session, place_id=store.id, name=store.name, scope_path=store.path)
+    return _store_view(store)
 
 
-async def get_store(session: AsyncSession, actor: Actor, store_id: UUID) -> StoreView:
+async def get_store(session: Session, actor: Actor, store_id: UUID) -> StoreView:
     """A store within scope. Raises NotFound."""
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_STORE} FROM stores_store WHERE id = $1 AND starts_with(path, $2)",  # noqa: S608  a constant
-        store_id,
-        actor.scope_path,
-    )
-    if row is None:
+    found = await _STORE.first(session, store_id=store_id, scope=actor.scope)
+    if found is None:
         raise NotFound
-    return StoreView(**dict(row))
+    return _store_view(found)
 
 
-async def list_stores(session: AsyncSession, actor: Actor, paging: Paging) -> Page[StoreView]:
+async def list_stores(session: Session, actor: Actor, paging: Paging) -> Page[StoreView]:
     """Stores within scope, closed ones too, oldest first."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_STORE} FROM stores_store
-            WHERE starts_with(path, $1) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",  # noqa: S608  constants only
-        actor.scope_path,
-        paging.after_id("sto"),
-        paging.limit + 1,
-    )
-    return paging.page("sto", [StoreView(**dict(row)) for row in rows], [row["id"] for row in rows])
+    return await paging.read(session, StoreId, _STORES, _store_view, scope=actor.scope)
 
 
-async def change_store(session: AsyncSession, actor: Actor, store_id: UUID, body: StorePut) -> None:
+async def update_store(session: Session, actor: Actor, store_id: UUID, body: StoreUpdate) -> StoreView:
     """Replace what may change; a closed store sells nothing. Raises NotFound, VersionConflict."""
-    changed = await db.execute(
+    changed = await _CHANGE_STORE.first(
         session,
-        """UPDATE stores_store
-           SET name = $4, city = $5, address = $6, latitude = $7, longitude = $8, phone = $9, status = $10,
-               version = version + 1
-           WHERE id = $1 AND starts_with(path, $2) AND version = $3""",
-        store_id,
-        actor.scope_path,
-        body.version,
-        body.name,
-        body.city,
-        body.address,
-        body.latitude,
-        body.longitude,
-        body.phone,
-        body.status.value,
+        store_id=store_id,
+        name=body.name,
+        city=body.city,
+        address=body.address,
+        latitude=body.latitude,
+        longitude=body.longitude,
+        phone=body.phone,
+        status=body.status,
+        version=body.version,
+        scope=actor.scope,
     )
-    if not changed:
+    if changed is None:
         raise VersionConflict(version=(await get_store(session, actor, store_id)).version)
-    await mall.update_place(session, store_id, name=body.name, is_open=body.status is StoreStatus.OPEN)
+    await catalog.update_place(session, store_id, name=body.name, is_open=body.status is StoreStatus.OPEN)
+    return _store_view(changed)
 
 
-def _card(row: asyncpg.Record, distance_m: int | None = None) -> StoreCard:
-    return StoreCard(
-        id=row["id"],
-        name=row["name"],
-        city=row["city"],
-        address=row["address"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
-        phone=row["phone"],
-        distance_m=distance_m,
+def _store_view(row: StoreRow) -> StoreView:
+    return StoreView(
+        id=row.id,
+        unit=row.unit_id,
+        code=row.code,
+        name=row.name,
+        city=row.city,
+        address=row.address,
+        latitude=row.latitude,
+        longitude=row.longitude,
+        phone=row.phone,
+        path=row.path,
+        status=row.status,
+        version=row.version,
     )
-
-
-async def open_stores(session: AsyncSession, city: str | None, paging: Paging) -> Page[StoreCard]:
-    """Open stores, of one city if asked, oldest first."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_STORE} FROM stores_store
-            WHERE status = 'open' AND ($1::text IS NULL OR city = $1) AND ($2::uuid IS NULL OR id > $2)
-            ORDER BY id LIMIT $3""",  # noqa: S608  a constant
-        city,
-        paging.after_id("sto"),
-        paging.limit + 1,
-    )
-    return paging.page("sto", [_card(row) for row in rows], [row["id"] for row in rows])
-
-
-async def nearest_stores(
-    session: AsyncSession, point: tuple[float, float], city: str | None, limit: int
-) -> Page[StoreCard]:
-    """Open stores by their distance from a latitude and longitude, as far as one page goes."""
-    rows = await db.fetch(
-        session,
-        f"""SELECT {_STORE}, (2 * 6371000 * asin(least(1, sqrt(
-                   power(sin(radians(latitude - $1) / 2), 2)
-                   + cos(radians($1)) * cos(radians(latitude)) * power(sin(radians(longitude - $2) / 2), 2)
-               ))))::bigint AS distance_m
-            FROM stores_store WHERE status = 'open' AND ($3::text IS NULL OR city = $3)
-            ORDER BY distance_m, id LIMIT $4""",  # noqa: S608  a constant
-        *point,
-        city,
-        limit,
-    )
-    return Page(items=[_card(row, row["distance_m"]) for row in rows], next=None)
-
-
-async def own_store(session: AsyncSession, customer_id: UUID) -> MyStoreView:
-    """The open store that the customer chose, if any."""
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_STORE} FROM stores_store WHERE id = $1 AND status = 'open'",  # noqa: S608  a constant
-        await attribution.bound_store(session, customer_id),
-    )
-    return MyStoreView(store=_card(row) if row else None)
-
-
-async def choose_store(session: AsyncSession, customer_id: UUID, store_id: UUID) -> StoreCard:
-    """The customer belongs to this open store from now on. Raises NotFound."""
-    await customers.hold(session, customer_id)
-    row = await db.fetchrow(
-        session,
-        f"SELECT {_STORE} FROM stores_store WHERE id = $1 AND status = 'open'",  # noqa: S608  a constant
-        store_id,
-    )
-    if row is None:
-        raise NotFound
-    await attribution.bind(session, customer_id=customer_id, kind=BondKind.STORE, promoter_id=None, store_id=store_id)
-    return _card(row)

@@ -1,16 +1,15 @@
-"""What staff call for the organisation and its performance, and what customers call for stores."""
+"""Stores over HTTP: the organisation and its performance for staff, and stores as customers find them."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from limits import parse
 
-from app.core.auth import Actor, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
-from app.core.errors import Forbidden, NotFound, RateLimited, Unauthenticated, ValidationFailed, VersionConflict
-from app.core.http import Db, Page, PageQuery, Plain, RuntimeDep, Tx, limit, problems, spend
-from app.core.http.pages import CursorInvalid
+from app.core.auth import Actor, AnyStaff, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
+from app.core.errors import NotFound, VersionConflict
+from app.core.http import Page, PageQuery, Plain, RuntimeDep, Tx, limit, problems, spend
 from app.core.ids import StaffId, StoreId, UnitId
-from app.stores import flows, organisation, performance, splits, staff
+from app.stores import flows, organisation, ranking, splits, staff, storefront
 from app.stores.errors import (
     AccountLinked,
     AccountLinkNotGrantable,
@@ -23,241 +22,174 @@ from app.stores.errors import (
     RegionsOutOfReach,
     RoleNotGrantable,
 )
-from app.stores.rules import near_point
 from app.stores.schemas import (
     AdminSessionCreate,
     AdminSessionView,
     By,
-    MyStorePut,
-    MyStoreView,
+    ChosenStoreUpdate,
+    ChosenStoreView,
     PerformanceView,
     SplitRulePut,
     SplitRuleView,
     StaffCreate,
-    StaffPut,
+    StaffUpdate,
     StaffView,
     StoreCard,
     StoreCreate,
-    StorePut,
+    StoreUpdate,
     StoreView,
     UnitCreate,
-    UnitPut,
+    UnitUpdate,
     UnitView,
 )
 
-router = APIRouter(prefix="/v1", tags=["stores"])
-routers = [router]
+customer = APIRouter(prefix="/v1", tags=["stores"])
+admin = APIRouter(prefix="/v1/admin", tags=["stores: staff"])
+routers = [customer, admin]
 
 Manager = Annotated[Actor, Depends(managers)]
 Regional = Annotated[Actor, Depends(regional)]
 Headquarters = Annotated[Actor, Depends(headquarters)]
 
-
 _TRIES = parse("30/10minutes")
 
 
 async def _spare_the_login(request: Request, body: AdminSessionCreate) -> None:
-    """Passwords of one login are not tried without end, from however many addresses."""
+    """The passwords of one login are tried so often and no more, from however many addresses."""
     await spend(request, _TRIES, "stores.log_in_as", body.login.casefold())
 
 
-@router.post(
-    "/admin/session",
-    summary="Log staff in",
+@admin.post(
+    "/session",
+    summary="Log in as staff",
     dependencies=[public, limit("stores.log_in", "10/minute"), Depends(_spare_the_login)],
-    responses=problems(LoginFailed, RateLimited, ValidationFailed),
+    responses=problems(LoginFailed),
 )
-async def log_in(body: AdminSessionCreate, database: Db, runtime: RuntimeDep) -> AdminSessionView:
+async def log_in(body: AdminSessionCreate, runtime: RuntimeDep) -> AdminSessionView:
     """Refresh at `POST /v1/session/refresh`, log out with `DELETE /v1/session`. The first login of a new installation
     is made with `siyu staff create`. A wrong password and an unknown login answer alike."""
-    return await flows.log_in(database, runtime.settings, body)
+    return await flows.log_in(runtime, body)
 
 
-@router.get(
-    "/admin/me", summary="The staff member that is logged in", responses=problems(Unauthenticated, Forbidden, NotFound)
-)
-async def me(actor: CurrentStaff, session: Tx) -> StaffView:
+@admin.get("/me", summary="Get your staff account", responses=problems(NotFound))
+async def get_own_account(actor: CurrentStaff, session: Tx) -> StaffView:
     """Role, store or unit, and the path below which everything is within reach."""
-    return await staff.get(session, actor, actor.id)
+    return await staff.get_staff(session, actor, actor.id)
 
 
-@router.get(
-    "/admin/stores/units",
-    summary="Units within scope",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@admin.get("/stores/units", summary="List units")
 async def list_units(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[UnitView]:
-    """Headquarters and regions, oldest first. Store staff see none."""
+    """Headquarters and regions within scope, oldest first. Store staff see none."""
     return await organisation.list_units(session, actor, paging)
 
 
-@router.post(
-    "/admin/stores/units",
-    summary="Make a region",
+@admin.post(
+    "/stores/units",
+    summary="Create a region",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken, ValidationFailed),
+    responses=problems(NotFound, OrganisationCodeTaken),
 )
-async def add_unit(actor: Headquarters, body: UnitCreate, session: Tx) -> UnitView:
-    """Below headquarters or below another region. Code and place in the tree stay for ever."""
-    unit_id = await organisation.add_unit(session, actor, body)
-    return await organisation.get_unit(session, actor, unit_id)
+async def create_unit(actor: Headquarters, body: UnitCreate, session: Tx) -> UnitView:
+    """Below headquarters or below another region. Its code and its place in the tree never change."""
+    return await organisation.create_unit(session, actor, body)
 
 
-@router.get(
-    "/admin/stores/units/{unit_id}",
-    summary="One unit",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def get_unit(actor: CurrentStaff, unit_id: UnitId, session: Tx) -> UnitView:
-    """A unit within scope."""
-    return await organisation.get_unit(session, actor, unit_id)
+@admin.get("/stores/units/{id}", summary="Get a unit", responses=problems(NotFound))
+async def get_unit(id: UnitId, actor: CurrentStaff, session: Tx) -> UnitView:
+    """Within scope."""
+    return await organisation.get_unit(session, actor, id)
 
 
-@router.put(
-    "/admin/stores/units/{unit_id}",
-    summary="Rename a unit",
-    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
-)
-async def change_unit(actor: Headquarters, unit_id: UnitId, body: UnitPut, session: Tx) -> UnitView:
+@admin.put("/stores/units/{id}", summary="Rename a unit", responses=problems(NotFound, VersionConflict))
+async def update_unit(id: UnitId, actor: Headquarters, body: UnitUpdate, session: Tx) -> UnitView:
     """The name is all that can change: paths are frozen on orders."""
-    await organisation.change_unit(session, actor, unit_id, body)
-    return await organisation.get_unit(session, actor, unit_id)
+    return await organisation.update_unit(session, actor, id, body)
 
 
-@router.get(
-    "/admin/stores/stores",
-    summary="Stores within scope",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@admin.get("/stores/stores", summary="List stores in scope")
 async def list_stores(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[StoreView]:
     """Closed ones too, oldest first."""
     return await organisation.list_stores(session, actor, paging)
 
 
-@router.post(
-    "/admin/stores/stores",
+@admin.post(
+    "/stores/stores",
     summary="Open a store",
     status_code=201,
-    responses=problems(Unauthenticated, Forbidden, NotFound, OrganisationCodeTaken, ValidationFailed),
+    responses=problems(NotFound, OrganisationCodeTaken),
 )
-async def add_store(actor: Regional, body: StoreCreate, session: Tx) -> StoreView:
+async def create_store(actor: Regional, body: StoreCreate, session: Tx) -> StoreView:
     """In a unit within scope. Its stock place is opened with it: `plc_…` with the same characters as `sto_…`."""
-    store_id = await organisation.add_store(session, actor, body)
-    return await organisation.get_store(session, actor, store_id)
+    return await organisation.create_store(session, actor, body)
 
 
-@router.get(
-    "/admin/stores/stores/{store_id}",
-    summary="One store",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def get_store(actor: CurrentStaff, store_id: StoreId, session: Tx) -> StoreView:
-    """A store within scope."""
-    return await organisation.get_store(session, actor, store_id)
+@admin.get("/stores/stores/{id}", summary="Get a store", responses=problems(NotFound))
+async def get_store(id: StoreId, actor: CurrentStaff, session: Tx) -> StoreView:
+    """Within scope."""
+    return await organisation.get_store(session, actor, id)
 
 
-@router.put(
-    "/admin/stores/stores/{store_id}",
-    summary="Change or close a store",
-    responses=problems(Unauthenticated, Forbidden, NotFound, VersionConflict, ValidationFailed),
-)
-async def change_store(actor: Regional, store_id: StoreId, body: StorePut, session: Tx) -> StoreView:
+@admin.put("/stores/stores/{id}", summary="Change or close a store", responses=problems(NotFound, VersionConflict))
+async def update_store(id: StoreId, actor: Regional, body: StoreUpdate, session: Tx) -> StoreView:
     """Replaces everything but code and unit. `status: closed` hides it from customers; nothing is deleted."""
-    await organisation.change_store(session, actor, store_id, body)
-    return await organisation.get_store(session, actor, store_id)
+    return await organisation.update_store(session, actor, id, body)
 
 
-@router.get(
-    "/admin/stores/staff",
-    summary="Staff within scope",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
+@admin.get("/stores/staff", summary="List staff in scope")
 async def list_staff(actor: Manager, session: Tx, paging: PageQuery) -> Page[StaffView]:
     """Those who left too, oldest first."""
     return await staff.list_staff(session, actor, paging)
 
 
-@router.post(
-    "/admin/stores/staff",
-    summary="Add somebody",
+@admin.post(
+    "/stores/staff",
+    summary="Add a staff member",
     status_code=201,
-    responses=problems(
-        Unauthenticated,
-        Forbidden,
-        RoleNotGrantable,
-        AccountLinkNotGrantable,
-        NotFound,
-        LoginTaken,
-        AccountLinked,
-        PostMismatch,
-        ValidationFailed,
-    ),
+    responses=problems(RoleNotGrantable, AccountLinkNotGrantable, NotFound, LoginTaken, AccountLinked, PostMismatch),
 )
-async def add_staff(actor: Manager, body: StaffCreate, database: Db) -> StaffView:
-    """A manager adds guides to the own store, a region everyone up to regions within its path, headquarters everyone.
+async def add_staff(actor: Manager, body: StaffCreate, runtime: RuntimeDep) -> StaffView:
+    """A manager adds guides to their own store, a region everyone up to regions within its path, headquarters everyone.
     Guides and managers can be credited for sales from now on."""
-    return await flows.add_staff(database, actor, body)
+    return await flows.add_staff(runtime, actor, body)
 
 
-@router.get(
-    "/admin/stores/staff/{staff_id}",
-    summary="One person",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def get_staff(actor: Manager, staff_id: StaffId, session: Tx) -> StaffView:
-    """Somebody within scope."""
-    return await staff.get(session, actor, staff_id)
+@admin.get("/stores/staff/{id}", summary="Get a staff member", responses=problems(NotFound))
+async def get_staff(id: StaffId, actor: Manager, session: Tx) -> StaffView:
+    """Within scope."""
+    return await staff.get_staff(session, actor, id)
 
 
-@router.put(
-    "/admin/stores/staff/{staff_id}",
-    summary="Change, move or dismiss somebody",
+@admin.put(
+    "/stores/staff/{id}",
+    summary="Change, move or dismiss a staff member",
     responses=problems(
-        Unauthenticated,
-        Forbidden,
-        RoleNotGrantable,
-        AccountLinkNotGrantable,
-        NotFound,
-        VersionConflict,
-        AccountLinked,
-        PostMismatch,
-        ValidationFailed,
+        RoleNotGrantable, AccountLinkNotGrantable, NotFound, VersionConflict, AccountLinked, PostMismatch
     ),
 )
-async def change_staff(actor: Manager, staff_id: StaffId, body: StaffPut, database: Db) -> StaffView:
+async def update_staff(id: StaffId, actor: Manager, body: StaffUpdate, runtime: RuntimeDep) -> StaffView:
     """Replaces everything but the login. `status: left` ends every login at once and credits nothing new; another store
     or role takes effect with the next request. What was sold before stays credited where it was."""
-    return await flows.change_staff(database, actor, staff_id, body)
+    return await flows.update_staff(runtime, actor, id, body)
 
 
-@router.get(
-    "/admin/stores/split-rules",
-    summary="Versions of the split",
-    responses=problems(Unauthenticated, Forbidden, CursorInvalid, ValidationFailed),
-)
-async def list_split_rules(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[SplitRuleView]:
+@admin.get("/stores/split-rules", summary="List versions of the performance split")
+async def list_split_rules(actor: AnyStaff, session: Tx, paging: PageQuery) -> Page[SplitRuleView]:
     """Newest first. Without any, 70 % counts for the store and 30 % for the guide."""
     return await splits.list_rules(session, paging)
 
 
-@router.put(
-    "/admin/stores/split-rules",
-    summary="A new version of the split",
-    responses=problems(Unauthenticated, Forbidden, ValidationFailed),
-)
-async def put_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -> SplitRuleView:
+@admin.put("/stores/split-rules", summary="Add a version of the performance split")
+async def add_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -> SplitRuleView:
     """Counts for orders placed from now on; what was placed before keeps its version, its refunds too."""
-    return await splits.add_rule(session, actor.id, body)
+    return await splits.set_rule(session, actor.id, body)
 
 
-@router.get(
-    "/admin/stores/performance",
-    summary="Who sold how much",
-    responses=problems(
-        Unauthenticated, Forbidden, RegionsOutOfReach, PeriodUnreadable, CursorInvalid, ValidationFailed
-    ),
+@admin.get(
+    "/stores/performance",
+    summary="Rank guides, stores or regions",
+    responses=problems(RegionsOutOfReach, PeriodUnreadable),
 )
-async def get_performance(
+async def rank_performance(
     actor: CurrentStaff,
     session: Tx,
     paging: PageQuery,
@@ -271,18 +203,14 @@ async def get_performance(
         ),
     ],
 ) -> PerformanceView:
-    """Ranked by `net_fen`, then by id, within scope. A guide's and a store's rows hold their own parts of the split; a
-    region's row holds everything sold below it, regions inside it too; stores right below headquarters belong to no region.
+    """By `net_fen`, then by id, within scope. A guide's and a store's rows hold their own parts of the split; a region's
+    row holds everything sold below it, regions inside it too; stores right below headquarters belong to no region.
     Regions are ranked for regions and headquarters only. A sale counts on the day it was paid, a refund on the day it was
     agreed; `orders` counts orders paid in the period."""
-    return await performance.ranking(session, actor, by=by, period=period, paging=paging)
+    return await ranking.rank(session, actor, paging, by=by, period=period)
 
 
-@router.get(
-    "/stores",
-    summary="Find a store",
-    responses=problems(Unauthenticated, Forbidden, NearUnreadable, CursorInvalid, ValidationFailed),
-)
+@customer.get("/stores", summary="Find stores", responses=problems(NearUnreadable))
 async def find_stores(
     actor: CurrentCustomer,
     session: Tx,
@@ -293,22 +221,16 @@ async def find_stores(
     city: Annotated[str | None, Plain, Query(max_length=32, examples=["杭州市"])] = None,
 ) -> Page[StoreCard]:
     """Open stores. With `near` the nearest `limit` ones by distance, without further pages; else oldest first."""
-    if near is not None:
-        return await organisation.nearest_stores(session, near_point(near), city, paging.limit)
-    return await organisation.open_stores(session, city, paging)
+    return await storefront.find_stores(session, paging, near=near, city=city)
 
 
-@router.get("/me/store", summary="One's chosen store", responses=problems(Unauthenticated, Forbidden))
-async def my_store(actor: CurrentCustomer, session: Tx) -> MyStoreView:
-    """`store` is null when none was chosen, or when it is not open any more."""
-    return await organisation.own_store(session, actor.id)
+@customer.get("/me/store", summary="Get your chosen store")
+async def get_chosen_store(actor: CurrentCustomer, session: Tx) -> ChosenStoreView:
+    """`store` is null when you chose none, or when it is not open any more."""
+    return await storefront.chosen_store(session, actor.id)
 
 
-@router.put(
-    "/me/store",
-    summary="Choose one's store",
-    responses=problems(Unauthenticated, Forbidden, NotFound, ValidationFailed),
-)
-async def choose_store(actor: CurrentCustomer, body: MyStorePut, session: Tx) -> StoreCard:
-    """One's sales count for this store when neither a guide nor a live room brings another. The last choice counts."""
-    return await organisation.choose_store(session, actor.id, body.store)
+@customer.put("/me/store", summary="Choose your store", responses=problems(NotFound))
+async def choose_store(actor: CurrentCustomer, body: ChosenStoreUpdate, session: Tx) -> StoreCard:
+    """What you buy counts for this store when neither a guide nor a live room brings another. The last choice counts."""
+    return await storefront.choose_store(session, actor.id, body.store)

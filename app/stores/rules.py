@@ -1,43 +1,46 @@
 """The performance split, roles, periods. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from uuid import UUID
+from itertools import pairwise
+from posixpath import commonpath
+
+import msgspec
 
 from app.core import money
 from app.core.auth import Role
 from app.core.clock import china_day
 from app.core.money import WHOLE_BPS
+from app.core.versions import Version
 from app.stores.errors import NearUnreadable, PeriodUnreadable
 from app.stores.schemas import SplitRole
 
 
-@dataclass(frozen=True, slots=True)
-class SplitRule:
-    """Parts in basis points that sum to 10,000. `id` is None for the default."""
+class Share(msgspec.Struct, frozen=True):
+    """A role's part of the split."""
 
-    id: UUID | None
-    parts: tuple[tuple[SplitRole, int], ...]
-    valid_from: datetime | None = None
+    role: SplitRole
+    bps: int
 
 
-DEFAULT_RULE = SplitRule(None, ((SplitRole.STORE, 7_000), (SplitRole.GUIDE, 3_000)))
+class SplitRule(Version, frozen=True, kw_only=True):
+    """Parts in basis points that sum to 10,000."""
+
+    parts: tuple[Share, ...]
 
 
-def rule_at(rules: Sequence[SplitRule], at: datetime) -> SplitRule:
-    """The newest rule that was valid at `at`, else the default. `rules` in order of `valid_from`."""
-    valid = [rule for rule in rules if rule.valid_from is not None and rule.valid_from <= at]
-    return valid[-1] if valid else DEFAULT_RULE
+DEFAULT_RULE = SplitRule(parts=(Share(SplitRole.STORE, 7_000), Share(SplitRole.GUIDE, 3_000)))
 
 
 def split(rule: SplitRule, amount_fen: int, *, with_guide: bool) -> dict[SplitRole, int]:
-    """Each role's part of `amount_fen`; they sum to it exactly. Without a guide his part goes to the store."""
-    parts = money.split(amount_fen, [bps for _, bps in rule.parts])
+    """Each role's part of `amount_fen`; they sum to it exactly. Without a guide their part goes to the store."""
+    parts = money.split(amount_fen, [share.bps for share in rule.parts])
     by_role = {SplitRole.STORE: 0, SplitRole.GUIDE: 0}
-    for (role, _), part_fen in zip(rule.parts, parts, strict=True):
-        by_role[role if with_guide else SplitRole.STORE] += part_fen
+    for share, part_fen in zip(rule.parts, parts, strict=True):
+        by_role[share.role if with_guide else SplitRole.STORE] += part_fen
     return by_role
 
 
@@ -55,7 +58,26 @@ def reversal(
     return {role: after[role] - before[role] for role in before}
 
 
-assert sum(bps for _, bps in DEFAULT_RULE.parts) == WHOLE_BPS
+assert sum(share.bps for share in DEFAULT_RULE.parts) == WHOLE_BPS
+
+
+def order_counts(paths: Iterable[str]) -> Counter[str]:
+    """How an order that is credited at these paths is counted, so that below any path the counts sum to 1 when the order is
+    credited anywhere below it, else to 0.
+
+    It counts 1 at each path, and −1 where two that are neighbours when sorted meet: what lies below one path stands
+    together when sorted, and whoever sees k of them sees k − 1 of their meetings.
+    """
+    by_name = sorted(set(paths))
+    counts = Counter(by_name)
+    for path, following in pairwise(by_name):
+        counts[_meeting_path(path, following)] -= 1
+    return counts
+
+
+def _meeting_path(one: str, other: str) -> str:
+    return commonpath([one, other]).rstrip("/") + "/"
+
 
 _GRANTABLE = {
     Role.GUIDE: frozenset[Role](),
@@ -66,7 +88,7 @@ _GRANTABLE = {
 
 
 def may_grant(own: Role | None, role: Role) -> bool:
-    """Whether somebody of role `own` may give, change or take away `role`: never one above the own."""
+    """Whether staff of role `own` may give, change or take away `role`: never one above their own."""
     return own is not None and role in _GRANTABLE[own]
 
 
@@ -80,8 +102,18 @@ _PERIOD = re.compile(
 )
 
 
-def period_range(text: str) -> tuple[datetime, datetime]:
-    """The half-open UTC range of a China day, ISO week or month. Raises PeriodUnreadable."""
+@dataclass(frozen=True, slots=True)
+class Period:
+    """China days from `first` to `last`, which are the moments of `[from_at, to_at)`."""
+
+    first: date
+    last: date
+    from_at: datetime
+    to_at: datetime
+
+
+def read_period(text: str) -> Period:
+    """A China day, ISO week or month. Raises PeriodUnreadable."""
     found = _PERIOD.fullmatch(text)
     if found is None:
         raise PeriodUnreadable
@@ -95,7 +127,7 @@ def period_range(text: str) -> tuple[datetime, datetime]:
         else:
             first = date.fromisoformat(f"{found['month']}-01")
             last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return china_day(first)[0], china_day(last)[1]
+        return Period(first, last, china_day(first)[0], china_day(last)[1])
     except (ValueError, OverflowError):
         raise PeriodUnreadable from None
 

@@ -9,31 +9,32 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from app.core.auth import Role
-from app.core.http import Body, Plain, View
-from app.core.http.schemas import At
 from app.core.ids import CustomerId, SplitRuleId, StaffId, StoreId, UnitId
+from app.core.paging import Page
+from app.core.schemas import At, Body, Name, Phone, Plain, Region, Street, Version, View
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
-City = Annotated[str, StringConstraints(min_length=1, max_length=32), Plain]
-Street = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{4,18}[0-9]$")]
 Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._@-]{2,64}$")]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=128)]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class UnitKind(StrEnum):
+    """Headquarters is the root of the organisation; regions stand below it or below each other."""
+
     HQ = "hq"
     REGION = "region"
 
 
 class StoreStatus(StrEnum):
+    """open ⇄ closed."""
+
     OPEN = "open"
     CLOSED = "closed"
 
 
 class StaffStatus(StrEnum):
+    """active ⇄ left."""
+
     ACTIVE = "active"
     LEFT = "left"
 
@@ -46,6 +47,8 @@ class SplitRole(StrEnum):
 
 
 class EntryKind(StrEnum):
+    """A sale counts above 0, a refund of it below."""
+
     SALE = "sale"
     REFUND = "refund"
 
@@ -59,14 +62,14 @@ class By(StrEnum):
 
 
 class UnitCreate(Body):
-    """A region below headquarters or below another region. The code stays for ever: paths are made of it."""
+    """A region below headquarters or below another region. The code never changes: paths are made of it."""
 
     parent: UnitId
     code: Slug = Field(examples=["north"])
     name: Name = Field(examples=["华北大区"])
 
 
-class UnitPut(Body):
+class UnitUpdate(Body):
     """The name is all that can change."""
 
     name: Name = Field(examples=["华北大区"])
@@ -86,8 +89,10 @@ class UnitView(View):
 
 
 class StoreFields(Body):
+    """What can change of a store."""
+
     name: Name = Field(examples=["西湖店"])
-    city: City = Field(examples=["杭州市"])
+    city: Region = Field(examples=["杭州市"])
     address: Street = Field(examples=["西湖区文三路 100 号"])
     latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, examples=[30.2741])
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, examples=[120.1551])
@@ -95,13 +100,13 @@ class StoreFields(Body):
 
 
 class StoreCreate(StoreFields):
-    """A store of a unit. The code stays for ever: paths are made of it."""
+    """A store of a unit. The code never changes: paths are made of it."""
 
     unit: UnitId
     code: Slug = Field(examples=["s001"])
 
 
-class StorePut(StoreFields):
+class StoreUpdate(StoreFields):
     """The whole store again. A closed one is not shown to customers; its history stays."""
 
     status: StoreStatus
@@ -138,13 +143,15 @@ class StoreCard(View):
     distance_m: int | None = Field(examples=[850])
 
 
-class MyStorePut(Body):
+class ChosenStoreUpdate(Body):
     """The store that the customer chooses."""
 
     store: StoreId
 
 
-class MyStoreView(View):
+class ChosenStoreView(View):
+    """The store that the customer chose; null while there is none, or it is closed."""
+
     store: StoreCard | None
 
 
@@ -164,8 +171,8 @@ class Post(Body):
 
 
 class StaffCreate(Post):
-    """Somebody new. `customer` is the own customer account, by whose links sales are credited and whose own purchases
-    are recognised; only headquarters gives it."""
+    """A new staff member. `customer` is their own customer account, by whose links sales are credited and whose purchases
+    are recognised as their own; only headquarters gives it."""
 
     login: Login = Field(examples=["li.lei"])
     password: Password
@@ -174,16 +181,16 @@ class StaffCreate(Post):
 
 
 class HeadquartersCreate(Body):
-    """Somebody of headquarters, made from the command line."""
+    """A headquarters login, made from the command line."""
 
     login: Login
     password: Password
     name: Name
 
 
-class StaffPut(Post):
-    """The whole of it again. `status: left` ends all logins at once; a new `password` does too. Only headquarters changes
-    `customer`; others send it as it is."""
+class StaffUpdate(Post):
+    """The whole staff member again. `status: left` ends all logins at once; a new `password` does too. Only headquarters
+    changes `customer`; others send it as it is."""
 
     name: Name = Field(examples=["李雷"])
     customer: CustomerId | None = None
@@ -193,7 +200,7 @@ class StaffPut(Post):
 
 
 class StaffView(View):
-    """Somebody who works here."""
+    """A staff member. Whatever lies below `scope_path` is within their reach."""
 
     id: StaffId
     login: str
@@ -224,6 +231,8 @@ class AdminSessionView(View):
 
 
 class SplitPart(Body):
+    """A role's part, in basis points."""
+
     role: SplitRole
     bps: int = Field(ge=0, le=10_000)
 
@@ -250,7 +259,7 @@ class SplitRuleView(View):
     id: SplitRuleId
     parts: tuple[SplitPart, ...]
     valid_from: At
-    made_by: StaffId | None
+    created_by: StaffId | None
 
 
 class PerformanceItem(View):
@@ -264,16 +273,14 @@ class PerformanceItem(View):
     orders: int
 
 
-class PerformanceView(View):
+class PerformanceView(Page[PerformanceItem]):
     """A page of the ranking of one period, `[from_at, to_at)`, made of China days. `next` goes into `after` of the
-    following request; null on the last page."""
+    following request; null on the last page. `count` is the number of rows on all pages, null unless it was asked for."""
 
     by: By
     period: str
     from_at: At
     to_at: At
-    items: list[PerformanceItem]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one door to Tencent.
+"""The one client to Tencent.
 
 `WechatPay` opens, asks for, closes and refunds charges and reads notifications; `MiniProgram` turns login codes into
 people, phone codes into phone numbers, and scenes into code images. Both are opened once per process, before they are
@@ -16,10 +16,11 @@ Three rules for callers:
 
 Nothing here logs a body, a phone number, a session key or a secret.
 
-For development and tests, `app.wechat.simulator` is a local server that speaks the same protocols; production modules
+`open(settings, send=…)` replaces the sockets by a function. For development and tests, `app.simulator` is a local server that speaks the same protocols; production modules
 never import it.
 """
 
+from app.wechat import signatures
 from app.wechat.errors import (
     ChargeAlreadyPaid,
     ChargeClosedAtWechat,
@@ -41,6 +42,7 @@ from app.wechat.schemas import (
     TradeState,
     Transaction,
 )
+from app.wechat.transport import Reply, Send
 
 __all__ = [
     "ChargeAlreadyPaid",
@@ -55,9 +57,12 @@ __all__ = [
     "RefundRefused",
     "RefundState",
     "RefundStatus",
+    "Reply",
+    "Send",
     "TradeNumberReused",
     "TradeState",
     "Transaction",
     "WechatPay",
     "WechatRefused",
+    "signatures",
 ]

@@ -7,7 +7,7 @@
     - ChargeAlreadyPaid     the number is paid: ask WeChat for it and settle
     - ChargeClosedAtWechat  the number is closed for ever: open a new charge
     - TradeNumberReused     the number was used with other parameters: open a new charge
-    - RefundRefused         WeChat will not make this refund as asked
+    - RefundRefused         WeChat will not make this refund as requested
       · RefundFundsShort    not now: the merchant's balance is too low; the same number may be sent again
   + Unprocessable 422
     - CodeRefused           a login or phone code that is spent, expired, of the other kind, or unknown
@@ -18,7 +18,23 @@
 `details` carry the call's name and WeChat's code; WeChat's message is left out since it may quote personal data.
 """
 
+from enum import StrEnum
+from typing import ClassVar
+
 from app.core.errors import Conflict, Unauthenticated, Unavailable, Unprocessable
+
+
+class Untrusted(StrEnum):
+    """Why a notification is not believed."""
+
+    HEADER_MISSING = "header_missing"
+    SIGNATURE_TYPE = "signature_type"
+    SERIAL = "serial"
+    STALE = "stale"
+    SIGNATURE = "signature"
+    PROBE = "probe"
+    UNREADABLE = "unreadable"
+    MALFORMED = "malformed"
 
 
 class NotificationRefused(Unauthenticated):
@@ -26,10 +42,8 @@ class NotificationRefused(Unauthenticated):
 
     en = "The notification cannot be trusted ({reason})."
     zh = "通知未通过校验（{reason}）。"
-
-    def headers(self) -> dict[str, str]:
-        """None: WeChat does not log in with a bearer token."""
-        return {}
+    sends: ClassVar[dict[str, str]] = {}  # WeChat does not log in with a bearer token
+    reason: Untrusted
 
 
 class ChargeAlreadyPaid(Conflict):
@@ -37,6 +51,9 @@ class ChargeAlreadyPaid(Conflict):
 
     en = "WeChat says that this is already paid."
     zh = "微信显示该笔款项已支付。"
+    call: str
+    http_status: int
+    wechat_code: str
 
 
 class ChargeClosedAtWechat(Conflict):
@@ -44,6 +61,9 @@ class ChargeClosedAtWechat(Conflict):
 
     en = "WeChat has closed this charge; pay with a new one."
     zh = "微信已关闭该笔支付，请重新发起支付。"
+    call: str
+    http_status: int
+    wechat_code: str
 
 
 class TradeNumberReused(Conflict):
@@ -51,6 +71,9 @@ class TradeNumberReused(Conflict):
 
     en = "This payment number was already used with other parameters; pay with a new one."
     zh = "该支付单号已被使用且参数不一致，请重新发起支付。"
+    call: str
+    http_status: int
+    wechat_code: str
 
 
 class RefundRefused(Conflict):
@@ -58,6 +81,9 @@ class RefundRefused(Conflict):
 
     en = "WeChat refuses the refund ({wechat_code})."
     zh = "微信拒绝了退款（{wechat_code}）。"
+    call: str
+    http_status: int
+    wechat_code: str
 
 
 class RefundFundsShort(RefundRefused):
@@ -72,11 +98,16 @@ class CodeRefused(Unprocessable):
 
     en = "WeChat does not accept the code; get a fresh one and try again."
     zh = "微信授权码无效或已使用，请重新获取。"
+    call: str
+    wechat_code: str
 
 
 class WechatRefused(Unavailable):
-    """WeChat clearly refuses the request; sending it again changes nothing until somebody corrects it."""
+    """WeChat clearly refuses the request; sending it again changes nothing until it is corrected."""
 
-    status = 502
+    status_code = 502
     en = "WeChat refuses the request ({wechat_code})."
     zh = "微信拒绝了该请求（{wechat_code}）。"
+    call: str
+    wechat_code: str
+    http_status: int | None = None

@@ -1,26 +1,22 @@
-"""The door to the mini-program's server API: login codes, phone codes, code images.
+"""The client of the mini-program's server API: login codes, phone codes, code images.
 
 Outside rules: developers.weixin.qq.com, "server API". Errors come as `errcode` in a 200 reply.
 """
 
-import asyncio
 import json
 from typing import Any, Self
+from urllib.parse import urlencode
 
-import httpx
-
-from app.core.errors import RateLimited, UpstreamFailed
-from app.core.network import require_no_transaction
+from app.core.errors import RateLimited, Unclear, UpstreamFailed
 from app.core.settings import Settings
 from app.wechat.errors import CodeRefused, WechatRefused
-from app.wechat.redaction import redact_httpx_logs
 from app.wechat.schemas import MiniProgramSession
 from app.wechat.tokens import TokenKeeper
+from app.wechat.transport import NoReply, Reply, Send, Transport
 
-MAX_CONNECTIONS = 100
 MAX_TOKEN_TRIES = 2
 
-# 40029 unknown, expired or of the other kind; 40163 spent; 41008 empty; 40226 WeChat holds the person for a fraudster.
+# 40029 unknown, expired or of the other kind; 40163 spent; 41008 empty; 40226 WeChat takes the person for a fraudster.
 _CODE_REFUSED = {40029, 40163, 41008, 40226}
 _TOKEN_REFUSED = {40001, 40014, 42001}
 _BUSY = {-1, 45009}
@@ -34,28 +30,21 @@ class MiniProgram:
     a class of its own, and NetworkInsideTransaction when the caller holds a database transaction.
     """
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
-        self._client = client
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self._transport = transport
+        self._base_url = settings.wechat_api_base
         self._appid = settings.wechat_appid
         self._secret = settings.wechat_app_secret
-        self._timeout_s = settings.wechat_timeout_s
         self._tokens = TokenKeeper(self._fetch_token)
 
     @classmethod
-    def open(cls, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Self:
-        """Connects to nothing yet. `transport` replaces the socket, as `httpx.ASGITransport` does."""
-        redact_httpx_logs()
-        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-        client = httpx.AsyncClient(
-            base_url=settings.wechat_api_base,
-            transport=transport or httpx.AsyncHTTPTransport(limits=limits),
-            timeout=settings.wechat_timeout_s,
-        )
-        return cls(client, settings)
+    def open(cls, settings: Settings, *, send: Send | None = None) -> Self:
+        """Connects to nothing yet. `send` replaces the sockets."""
+        return cls(Transport(settings.wechat_timeout_s, send), settings)
 
     async def close_client(self) -> None:
         """Closes the connections."""
-        await self._client.aclose()
+        await self._transport.close()
 
     async def session(self, code: str) -> MiniProgramSession:
         """Who the `wx.login` code belongs to; the session key is dropped here.
@@ -81,7 +70,7 @@ class MiniProgram:
         response = await self._send_with_token("phone_number", "/wxa/business/getuserphonenumber", {"code": code})
         info = _fields("phone_number", response).get("phone_info")
         if not isinstance(info, dict):
-            raise UpstreamFailed(call="phone_number", reason="unreadable")
+            raise UpstreamFailed(call="phone_number", reason=Unclear.UNREADABLE)
         return _text("phone_number", info, "phoneNumber")
 
     async def code_image(self, *, scene: str, page: str, env_version: str = "release") -> bytes:
@@ -94,7 +83,7 @@ class MiniProgram:
         response = await self._send_with_token("code_image", "/wxa/getwxacodeunlimit", body)
         if response.content.lstrip()[:1] in (b"{", b""):
             _fields("code_image", response)
-            raise UpstreamFailed(call="code_image", reason="unreadable")
+            raise UpstreamFailed(call="code_image", reason=Unclear.UNREADABLE)
         return response.content
 
     async def _fetch_token(self) -> tuple[str, int]:
@@ -107,19 +96,18 @@ class MiniProgram:
         fields = _fields("token", await self._send("token", "POST", "/cgi-bin/stable_token", body=body))
         life_s = fields.get("expires_in")
         if not isinstance(life_s, int) or life_s <= 0:
-            raise UpstreamFailed(call="token", reason="unreadable")
+            raise UpstreamFailed(call="token", reason=Unclear.UNREADABLE)
         return _text("token", fields, "access_token"), life_s
 
-    async def _send_with_token(self, call: str, path: str, body: dict[str, Any]) -> httpx.Response:
+    async def _send_with_token(self, call: str, path: str, body: dict[str, Any]) -> Reply:
         """A POST with the token; a token that WeChat no longer takes is fetched anew once."""
-        require_no_transaction("WeChat")
         for _ in range(MAX_TOKEN_TRIES):
             token = await self._tokens.token()
             response = await self._send(call, "POST", path, query={"access_token": token}, body=body)
             if _errcode(response) not in _TOKEN_REFUSED:
                 return response
             self._tokens.forget(token)
-        raise UpstreamFailed(call=call, reason="token")
+        raise UpstreamFailed(call=call, reason=Unclear.UNAUTHORISED)
 
     async def _send(
         self,
@@ -129,24 +117,21 @@ class MiniProgram:
         *,
         query: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
-    ) -> httpx.Response:
-        require_no_transaction("WeChat")
+    ) -> Reply:
         # Some of these endpoints do not decode \u escapes, so the text goes out as it is.
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
+        url = f"{self._base_url}{path}?{urlencode(query)}" if query else f"{self._base_url}{path}"
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.request(method, path, params=query, content=content, headers=headers)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamFailed(call=call, reason="timeout") from error
-        except httpx.HTTPError as error:
-            raise UpstreamFailed(call=call, reason="transport") from error
+            response = await self._transport.request(method, url, headers=headers, content=content)
+        except NoReply as error:
+            raise UpstreamFailed(call=call, reason=error.reason) from error
         if response.status_code != 200:
-            raise UpstreamFailed(call=call, reason="unclear", http_status=response.status_code)
+            raise UpstreamFailed(call=call, reason=Unclear.UNCLEAR, http_status=response.status_code)
         return response
 
 
-def _object(response: httpx.Response) -> dict[str, Any] | None:
+def _object(response: Reply) -> dict[str, Any] | None:
     if response.content.lstrip()[:1] != b"{":
         return None
     try:
@@ -156,30 +141,30 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _errcode(response: httpx.Response) -> int:
+def _errcode(response: Reply) -> int:
     code = (_object(response) or {}).get("errcode", 0)
     return code if isinstance(code, int) else 0
 
 
-def _fields(call: str, response: httpx.Response) -> dict[str, Any]:
-    """The reply's fields, once its errcode is 0 or absent. The content type is not asked: login answers text/plain."""
+def _fields(call: str, response: Reply) -> dict[str, Any]:
+    """The reply's fields, once its errcode is 0 or absent. The content type is not looked at: login answers text/plain."""
     fields = _object(response)
     if fields is None:
-        raise UpstreamFailed(call=call, reason="unreadable")
+        raise UpstreamFailed(call=call, reason=Unclear.UNREADABLE)
     code = _errcode(response)
     if code in _CODE_REFUSED:
-        raise CodeRefused(call=call, wechat_code=code)
+        raise CodeRefused(call=call, wechat_code=str(code))
     if code == _TOO_OFTEN:
-        raise RateLimited(call=call, wechat_code=code, retry_after_ms=60_000)
+        raise RateLimited(retry_after_ms=60_000)
     if code in _BUSY:
-        raise UpstreamFailed(call=call, reason="busy", wechat_code=code)
+        raise UpstreamFailed(call=call, reason=Unclear.BUSY, wechat_code=str(code))
     if code:
-        raise WechatRefused(call=call, wechat_code=code)
+        raise WechatRefused(call=call, wechat_code=str(code))
     return fields
 
 
 def _text(call: str, fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
-        raise UpstreamFailed(call=call, reason="unreadable")
+        raise UpstreamFailed(call=call, reason=Unclear.UNREADABLE)
     return value

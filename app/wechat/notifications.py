@@ -7,7 +7,7 @@ probes on purpose (signature prefix `WECHATPAY/SIGNTEST/`), so a refusal is part
 from collections.abc import Mapping
 from typing import Any
 
-from app.wechat.errors import NotificationRefused
+from app.wechat.errors import NotificationRefused, Untrusted
 from app.wechat.replies import read_refund, read_transaction
 from app.wechat.schemas import Notification
 from app.wechat.signatures import (
@@ -34,14 +34,14 @@ def read(sdk: Any, *, public_key_id: str, headers: Mapping[str, str], body: byte
         event = sdk.callback(trusted, body)
     except Exception as error:
         # The SDK raises bare exceptions for text, ciphertext or algorithms it does not expect.
-        raise NotificationRefused(reason="unreadable") from error
+        raise NotificationRefused(reason=Untrusted.UNREADABLE) from error
     if event is None:
         probe = trusted[SIGNATURE_HEADER].startswith(PROBE_PREFIX)
-        raise NotificationRefused(reason="probe" if probe else "signature")
+        raise NotificationRefused(reason=Untrusted.PROBE if probe else Untrusted.SIGNATURE)
     try:
         return _read_event(event)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise NotificationRefused(reason="malformed") from error
+        raise NotificationRefused(reason=Untrusted.MALFORMED) from error
 
 
 def _checked_headers(headers: Mapping[str, str], *, public_key_id: str) -> dict[str, str]:
@@ -55,15 +55,15 @@ def _checked_headers(headers: Mapping[str, str], *, public_key_id: str) -> dict[
     for name in _REQUIRED:
         value = given.get(name)
         if not isinstance(value, str) or not value:
-            raise NotificationRefused(reason="header_missing")
+            raise NotificationRefused(reason=Untrusted.HEADER_MISSING)
         trusted[name] = value
     trusted[SIGNATURE_TYPE_HEADER] = given.get(SIGNATURE_TYPE_HEADER) or SIGNATURE_TYPE
     if trusted[SIGNATURE_TYPE_HEADER] != SIGNATURE_TYPE:
-        raise NotificationRefused(reason="signature_type")
+        raise NotificationRefused(reason=Untrusted.SIGNATURE_TYPE)
     if trusted[SERIAL_HEADER] != public_key_id:
-        raise NotificationRefused(reason="serial")
+        raise NotificationRefused(reason=Untrusted.SERIAL)
     if not is_fresh(trusted[TIMESTAMP_HEADER]):
-        raise NotificationRefused(reason="stale")
+        raise NotificationRefused(reason=Untrusted.STALE)
     return trusted
 
 

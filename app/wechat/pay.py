@@ -1,10 +1,9 @@
-"""The door to WeChat Pay (APIv3, public-key mode): an adapter over the `wechatpayv3` SDK that cures its faults.
+"""The client of WeChat Pay (APIv3, public-key mode): an adapter over the `wechatpayv3` SDK that cures its faults.
 
 The SDK signs, verifies and decrypts. This adapter adds what it lacks: a deadline, typed results and errors, an
 allow-list of one serial, the age of signatures, and silence in the logs.
 """
 
-import asyncio
 import json
 import re
 import secrets
@@ -15,12 +14,10 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 from wechatpayv3.async_ import AsyncWeChatPay, WeChatPayType
 
 from app.core.clock import CHINA
-from app.core.errors import AppError, UpstreamFailed
-from app.core.network import require_no_transaction
+from app.core.errors import AppError, Unclear, UpstreamFailed
 from app.core.settings import Settings
 from app.wechat import notifications
 from app.wechat.errors import (
@@ -34,9 +31,8 @@ from app.wechat.errors import (
 from app.wechat.keys import private_key_pem, public_key_pem
 from app.wechat.replies import read_refund, read_transaction
 from app.wechat.schemas import ClientParameters, Notification, RefundStatus, Transaction
-from app.wechat.transport import PayTransport, UnverifiedReply
+from app.wechat.transport import NoReply, SdkClient, Send, Transport
 
-MAX_CONNECTIONS = 100
 _T = TypeVar("_T")
 _READABLE_CODE = re.compile(r"[A-Z0-9_]{1,64}")
 
@@ -61,7 +57,7 @@ class _Answer:
         return kind(call=self.call, http_status=self.status, wechat_code=self.code)
 
     def unclear(self) -> UpstreamFailed:
-        return UpstreamFailed(call=self.call, reason="unreadable", http_status=self.status)
+        return UpstreamFailed(call=self.call, reason=Unclear.UNREADABLE, http_status=self.status)
 
 
 class WechatPay:
@@ -73,15 +69,15 @@ class WechatPay:
     caller holds a database transaction.
     """
 
-    def __init__(self, sdk: Any, client: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(self, sdk: Any, transport: Transport, settings: Settings) -> None:
         self._sdk = sdk
-        self._client = client
+        self._transport = transport
+        self.mchid = settings.wechat_mchid
         self._public_key_id = settings.wechat_pay_public_key_id
-        self._timeout_s = settings.wechat_timeout_s
 
     @classmethod
-    def open(cls, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Self:
-        """Reads keys, connects to nothing. `transport` replaces the socket, as `httpx.ASGITransport` does.
+    def open(cls, settings: Settings, *, send: Send | None = None) -> Self:
+        """Reads keys, connects to nothing. `send` replaces the sockets.
 
         Raises ValueError or OSError when a key is missing or unreadable.
         """
@@ -102,21 +98,15 @@ class WechatPay:
             public_key=public_key_pem(settings.wechat_pay_public_key),
             public_key_id=settings.wechat_pay_public_key_id,
         )
-        inner = transport or httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-        )
-        client = httpx.AsyncClient(
-            transport=PayTransport(inner, public_key_id=settings.wechat_pay_public_key_id),
-            timeout=settings.wechat_timeout_s,
-        )
+        transport = Transport(settings.wechat_timeout_s, send)
         # The SDK has no public way to change its host or to bring a client; the version is pinned for this.
         sdk._core._gate_way = settings.wechat_pay_base
-        sdk._core._client = client
-        return cls(sdk, client, settings)
+        sdk._core._client = SdkClient(transport, public_key_id=settings.wechat_pay_public_key_id)
+        return cls(sdk, transport, settings)
 
     async def close_client(self) -> None:
         """Closes the connections (closing a charge is `close`)."""
-        await self._client.aclose()
+        await self._transport.close()
 
     async def prepay(
         self,
@@ -253,22 +243,15 @@ class WechatPay:
         return notifications.read(self._sdk, public_key_id=self._public_key_id, headers=headers, body=body)
 
     async def _ask(self, call: str, send: Callable[[], Awaitable[tuple[int, str | bytes]]]) -> _Answer:
-        require_no_transaction("WeChat Pay")
         try:
-            # httpx limits each read; this limits the whole call, and also works without a socket.
-            async with asyncio.timeout(self._timeout_s):
-                status, content = await send()
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamFailed(call=call, reason="timeout") from error
-        except httpx.HTTPError as error:
-            raise UpstreamFailed(call=call, reason="transport") from error
-        except UnverifiedReply as error:
-            raise UpstreamFailed(call=call, reason="unverified") from error
+            status, content = await send()
+        except NoReply as error:
+            raise UpstreamFailed(call=call, reason=error.reason) from error
         except Exception as error:
             if type(error) is not Exception:
                 raise
             # The SDK's only word for a wrong or missing signature is a bare Exception.
-            raise UpstreamFailed(call=call, reason="unverified") from error
+            raise UpstreamFailed(call=call, reason=Unclear.UNVERIFIED) from error
         return _clear_answer(call, status, content)
 
 
@@ -280,11 +263,11 @@ def _clear_answer(call: str, status: int, content: str | bytes) -> _Answer:
         if not isinstance(fields, dict):
             raise ValueError("not an object")
     except ValueError as error:
-        raise UpstreamFailed(call=call, reason="unreadable", http_status=status) from error
+        raise UpstreamFailed(call=call, reason=Unclear.UNREADABLE, http_status=status) from error
     code = str(fields.get("code", ""))
     code = code if _READABLE_CODE.fullmatch(code) else ""
     if status == 429 or status >= 500 or 300 <= status < 400 or (status >= 400 and not code):
-        raise UpstreamFailed(call=call, reason="unclear", http_status=status, wechat_code=code)
+        raise UpstreamFailed(call=call, reason=Unclear.UNCLEAR, http_status=status, wechat_code=code)
     return _Answer(call, status, fields, code)
 
 

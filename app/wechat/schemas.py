@@ -1,4 +1,4 @@
-"""Value types of the door: what WeChat said, in our words. Money is whole fen, times are UTC."""
+"""Value types of the client: what WeChat said, in our words. Money is whole fen, times are UTC."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,7 +61,7 @@ class RefundStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
-    """A verified and decrypted notification. Both parts are None for an event type this room does not read.
+    """A verified and decrypted notification. Both parts are None for an event type that this module does not read.
 
     `id` is WeChat's own and equal in every repetition of the same notification.
     """

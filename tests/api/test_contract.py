@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
 
-from app.core.http.published import codes_of
+from app.core.http.shapes import codes_of
 from tests.architecture.surface import openapi
 from tests.shop import Shop
 

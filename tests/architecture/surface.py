@@ -11,9 +11,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from app.core.auth.policy import Allow, Public
+from app.core.errors import AppError
+from app.core.http.problems import ALWAYS
 from app.core.settings import Settings
 from app.live.gateway_pass import gateway
-from app.main import create_app
+from app.processes.api import create_app
 
 HERE = Path(__file__).parent
 
@@ -52,8 +54,37 @@ def calls(dependant: Dependant) -> Iterator[Any]:
         yield dependency.call
 
 
+def raised_before(route: APIRoute) -> set[str]:
+    """The codes that a route's dependencies declare, and those that every operation may answer."""
+    declared = [error for call in calls(route.dependant) for error in getattr(call, "errors", ())]
+    return {error.code() for error in (*declared, *ALWAYS)}
+
+
 def policies(route: APIRoute) -> list[Any]:
     return [call for call in calls(route.dependant) if isinstance(call, Allow | Public) or call is gateway]
+
+
+@cache
+def template_of(address: str) -> str | None:
+    """The documented path that an address is one of; a literal segment wins over a parameter."""
+    wanted = address.split("/")
+    for path in sorted(openapi()["paths"], key=lambda path: path.replace("{", "~")):
+        parts = path.split("/")
+        if len(parts) == len(wanted) and all(
+            a == b or (a.startswith("{") and b) for a, b in zip(parts, wanted, strict=True)
+        ):
+            return str(path)
+    return None
+
+
+def all_errors() -> list[type[AppError]]:
+    found, todo = [], [AppError]
+    while todo:
+        for sub in todo.pop().__subclasses__():
+            todo.append(sub)
+            if sub.__module__.startswith("app."):
+                found.append(sub)
+    return sorted(found, key=lambda error: error.code())
 
 
 def same_as_kept(name: str, text: str) -> None:

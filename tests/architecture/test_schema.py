@@ -1,11 +1,17 @@
 """One line of migrations, equal to the models; the queue's own tables as its library wants them."""
 
+import re
+from hashlib import sha256
+from pathlib import Path
+
 import asyncpg
+import pytest
 from alembic.script import ScriptDirectory
 from pgqueuer import PgQueuer
 
-from app import schema
 from app.core.db import Database, asyncpg_url
+from app.migrations import schema
+from tests import sql
 
 
 def test_there_is_one_head_and_one_root() -> None:
@@ -13,6 +19,35 @@ def test_there_is_one_head_and_one_root() -> None:
     assert len(scripts.get_heads()) == 1
     assert len(scripts.get_bases()) == 1
     assert [script for script in scripts.walk_revisions() if script.is_merge_point or script.is_branch_point] == []
+
+
+def test_a_database_ahead_of_the_code_is_served_and_one_behind_is_not() -> None:
+    """A rollout migrates first, and the processes of the version before go on."""
+    lineage = [script.revision for script in ScriptDirectory.from_config(schema.alembic_config()).walk_revisions()]
+    assert lineage[0] == schema.head()
+    assert schema.serves(schema.head())
+    assert schema.serves("29991231_what_a_later_version_brings")
+    assert not any(schema.serves(older) for older in lineage[1:])
+    assert not schema.serves(None)
+    assert not schema.serves("0009"), "of a version before 0.2.0"
+
+
+def test_a_migration_is_named_by_its_date_and_is_never_changed() -> None:
+    """`frozen_migrations.txt` holds the digest of each file; a new file adds a line, and no line is ever changed."""
+    files = sorted((Path(schema.__file__).parent / "versions").glob("2*.py"))
+    now = [f"{sha256(path.read_bytes()).hexdigest()} {path.stem}" for path in files]
+    assert [path.stem for path in files if not re.fullmatch(r"20\d{6}_[a-z0-9_]{3,23}", path.stem)] == []
+    assert {script.revision for script in ScriptDirectory.from_config(schema.alembic_config()).walk_revisions()} == {
+        path.stem for path in files
+    }
+    assert (Path(__file__).parent / "frozen_migrations.txt").read_text().splitlines() == now
+
+
+async def test_a_database_of_the_earlier_history_is_refused(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE alembic_version SET version_num = '0009'")
+    with pytest.raises(schema.TooOld, match="0009"):
+        await schema.upgrade(db)
 
 
 async def test_models_and_migrations_agree(db: Database) -> None:

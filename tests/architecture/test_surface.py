@@ -3,17 +3,30 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from app.core.auth.policy import Allow, Public
-from app.core.errors import AppError, NotFound, ValidationFailed
+from app.core.errors import NotFound, ValidationFailed
 from app.core.http import Body, problems
+from app.core.http.audiences import Audience, part_for
 from app.core.http.dependencies import open_transaction
 from app.core.http.pages import CursorInvalid
-from app.core.http.published import codes_of
-from tests.architecture.surface import calls, name_of, openapi, policies, routes, same_as_kept
+from app.core.http.problems import ALWAYS
+from app.core.http.shapes import codes_of
+from app.processes.api import SHARED
+from tests.architecture.surface import (
+    all_errors,
+    calls,
+    name_of,
+    openapi,
+    policies,
+    raised_before,
+    routes,
+    same_as_kept,
+)
 
 ROUTES = routes()
 NAMES = [name_of(route) for route in ROUTES]
@@ -75,8 +88,41 @@ def test_each_operation_is_documented(operation: dict[str, Any]) -> None:
         assert documented & {404}
     if ("header", "idempotency-key") in parameters:
         assert {409, 422} <= documented
-    if "admin" in str(operation["operationId"]) and operation.get("security"):
-        assert 403 in documented
+
+
+@by_operation
+def test_each_operation_says_what_any_call_may_answer(operation: dict[str, Any]) -> None:
+    assert {error.code() for error in ALWAYS} <= codes(operation)
+
+
+@by_route
+def test_a_route_names_only_what_its_flow_raises(route: APIRoute) -> None:
+    named = {code for response in route.responses.values() for code in codes_of(response)}
+    assert named & raised_before(route) == set(), "its dependencies declare this, or every operation may answer it"
+
+
+def test_each_group_of_operations_is_described() -> None:
+    used = {tag for _, operation in OPERATIONS for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in openapi()["tags"]}, "keep TAGS in app/processes/api.py"
+
+
+def test_operations_are_named_for_good() -> None:
+    names = [operation["operationId"] for _, operation in OPERATIONS]
+    assert [name for name in names if not re.fullmatch(r"[a-z]+\.[a-z]+[A-Za-z]*", name)] == []
+    assert sorted(set(names)) == sorted(names), "staff's and customers' functions of one module need names of their own"
+    for name, operation in OPERATIONS:
+        assert operation["operationId"].split(".")[0] == operation["tags"][0].split(":")[0], name
+
+
+@by_route
+def test_the_login_that_a_route_takes_is_published(route: APIRoute) -> None:
+    (policy,) = policies(route)
+    for method in route.methods or ():
+        operation = openapi()["paths"].get(route.path, {}).get(method.lower())
+        if operation is not None:
+            taken = {scheme for one in operation["security"] for scheme in one}
+            assert taken == set(getattr(policy, "lets_in", ()))
+            assert route.path.startswith("/v1/admin/") <= (taken <= {"staff"})
 
 
 def codes(operation: dict[str, Any]) -> set[str]:
@@ -109,11 +155,36 @@ def test_added_errors_of_one_status_join_those_that_are_there() -> None:
 
 def test_no_operation_documents_the_frameworks_own_error() -> None:
     wrong = [name for name, operation in OPERATIONS if "HTTPValidationError" in str(operation)]
-    assert wrong == [], "add ValidationFailed to its problems(...)"
+    assert wrong == []
+    assert openapi()["components"]["schemas"].keys() & {"HTTPValidationError", "ValidationError"} == set()
+
+
+def test_no_field_has_a_default_and_constants_are_required() -> None:
+    for name, schema in openapi()["components"]["schemas"].items():
+        for field_name, field in schema.get("properties", {}).items():
+            assert "default" not in field, f"{name}.{field_name}: generators would take it for one that is always there"
+            assert "const" not in field or field_name in schema["required"], f"{name}.{field_name}"
+    for name, operation in OPERATIONS:
+        for parameter in operation.get("parameters", []):
+            assert "default" not in parameter["schema"], f"{name} {parameter['name']}"
+
+
+def test_a_reply_holds_every_field() -> None:
+    """What can be absent is null, never missing."""
+    schemas = openapi()["components"]["schemas"]
+    todo = [response for _, operation in OPERATIONS for response in operation["responses"].values()]
+    seen: set[str] = set()
+    while todo:
+        found = set(re.findall(r"schemas/(\w+)", str(todo.pop()))) - seen
+        seen |= found
+        todo += [schemas[name] for name in found]
+    assert len(seen) > 100
+    for name in seen:
+        assert set(schemas[name].get("properties", {})) <= set(schemas[name].get("required", [])), name
 
 
 def test_the_published_shapes_are_named_without_modules_and_never_bare() -> None:
-    differs_by_kind = {"details", "arguments", "facts"}
+    differs_by_kind = {"arguments", "reported"}
     bare = []
     for schema_name, schema in openapi()["components"]["schemas"].items():
         assert "__" not in schema_name, "two shapes of one name: rename one"
@@ -144,7 +215,7 @@ def test_no_short_text_of_a_body_hides_what_it_holds() -> None:
     while todo:
         body = todo.pop()
         todo += body.__subclasses__()
-        for name in body.model_fields:
+        for name in body.model_fields if body.__module__.startswith("app.") else ():
             with pytest.raises(ValidationError) as refused:
                 body.model_validate({name: "a\u202eb", "unknown": None})
             named = {fault["loc"][0] for fault in refused.value.errors()}
@@ -183,23 +254,13 @@ def test_bodies_bound_everything_and_refuse_the_unknown() -> None:
     assert wrong == []
 
 
-def all_errors() -> list[type[AppError]]:
-    found, todo = [], [AppError]
-    while todo:
-        for sub in todo.pop().__subclasses__():
-            todo.append(sub)
-            if sub.__module__.startswith("app."):
-                found.append(sub)
-    return sorted(found, key=lambda error: error.code())
-
-
 def test_every_error_speaks_both_languages() -> None:
     for error in all_errors():
         assert re.search(r"[a-z]", error.en), error
         assert re.search(r"[\u4e00-\u9fff]", error.zh), error
         told = re.findall(r"{(\w+)}", error.en)
         assert sorted(told) == sorted(re.findall(r"{(\w+)}", error.zh)), f"{error}: the languages name other details"
-        assert 400 <= error.status < 600
+        assert 400 <= error.status_code < 600
 
 
 def test_one_class_is_one_code() -> None:
@@ -209,9 +270,33 @@ def test_one_class_is_one_code() -> None:
 
 
 def test_the_list_of_codes_is_the_kept_one() -> None:
-    same_as_kept("errors.txt", "".join(f"{error.status} {error.code()}\n" for error in all_errors()))
+    same_as_kept("errors.txt", "".join(f"{error.status_code} {error.code()}\n" for error in all_errors()))
 
 
 def test_the_list_of_operations_is_the_kept_one() -> None:
-    lines = sorted(f"{name} -> {' '.join(sorted(operation['responses']))}" for name, operation in OPERATIONS)
+    lines = sorted(
+        f"{name} {operation['operationId']} -> {' '.join(sorted(operation['responses']))}"
+        for name, operation in OPERATIONS
+    )
     same_as_kept("operations.txt", "\n".join(lines) + "\n")
+
+
+def test_each_audience_has_its_part_of_the_document_and_the_parts_are_whole() -> None:
+    parts = {audience: part_for(openapi(), audience, SHARED) for audience in Audience}
+    for audience, part in parts.items():
+        assert len(part["paths"]) > 3
+        schemas = part["components"]["schemas"]
+        assert set(re.findall(r"schemas/(\w+)", str(part))) == set(schemas)
+        assert (audience is Audience.STAFF) == any(path.startswith("/v1/admin/") for path in part["paths"])
+    covered = {path for part in parts.values() for path in part["paths"]}
+    beside = {path for path in openapi()["paths"] if path not in covered}
+    assert all(path.startswith("/health/") or path.endswith("/notify") for path in beside), beside
+    assert "PlacedView" not in parts[Audience.STAFF]["components"]["schemas"]
+    assert "PlacedView" in openapi()["components"]["schemas"], "making a part leaves the whole as it is"
+
+
+async def test_the_parts_are_served(api: httpx.AsyncClient) -> None:
+    whole, staff = (await api.get("/openapi.json")).json(), (await api.get("/openapi.json?audience=staff")).json()
+    assert whole["paths"].keys() > staff["paths"].keys()
+    assert staff["info"]["title"] == "Siyu: staff"
+    assert (await api.get("/openapi.json?audience=somebody")).status_code == 422

@@ -1,4 +1,4 @@
-"""Facts that count, readers that write down what they read, and the steps of the log by hand."""
+"""Events that count, readers that write down what they read, and the steps of the log by hand."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,20 +6,20 @@ from uuid import UUID
 
 import pytest
 
-from app.core import db as sql
-from app.core.db import AsyncSession, Database
+from app.core.db import Database, Session
 from app.core.events import (
-    Fact,
+    Event,
     Recorded,
     publish,
     sequence_once,
 )
 from app.core.events.consumers import register
 from app.core.ids import new_id
+from tests import sql
 from tests.audit import count
 
 
-class Counted(Fact, frozen=True, kw_only=True, tag="test.counted"):
+class Counted(Event, frozen=True, kw_only=True, tag="test.counted"):
     subject: UUID
     number: int
 
@@ -28,7 +28,7 @@ class Counted(Fact, frozen=True, kw_only=True, tag="test.counted"):
         return self.subject
 
 
-class Passed(Fact, frozen=True, kw_only=True, tag="test.passed"):
+class Passed(Event, frozen=True, kw_only=True, tag="test.passed"):
     subject: UUID
 
     @property
@@ -59,7 +59,7 @@ async def new_subjects(db: Database, amount: int) -> list[UUID]:
 
 
 async def happen(db: Database, subject: UUID, *, fail: bool = False) -> None:
-    """The subject's next fact, published while its row is held."""
+    """The subject's next event, published while its row is held."""
     async with db.transaction() as session:
         number = await sql.fetchval(
             session, "UPDATE subject SET number = number + 1 WHERE id = $1 RETURNING number", subject
@@ -74,11 +74,11 @@ async def sequence(db: Database) -> int:
         return await sequence_once(session)
 
 
-async def write_effects(session: AsyncSession, reader: str, batch: Sequence[Recorded[Counted]]) -> None:
+async def write_effects(session: Session, reader: str, batch: Sequence[Recorded[Counted]]) -> None:
     await sql.executemany(
         session,
         "INSERT INTO effect (reader, seq, subject, number) VALUES ($1, $2, $3, $4)",
-        [(reader, one.seq, one.fact.subject, one.fact.number) for one in batch],
+        [(reader, one.seq, one.event.subject, one.event.number) for one in batch],
     )
 
 

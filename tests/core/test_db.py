@@ -5,15 +5,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlmodel import select
 
-from app.core import db as sql
-from app.core.db import AsyncSession, Database, TransactionFailed, asyncpg_url
-from app.core.ids import new_id
+from app.core.db import Database, Session, TransactionFailed, asyncpg_url, connect_arguments
 from app.core.settings import Settings
-from app.mall.catalog.models import Category
+from tests import sql
 from tests.audit import becomes
 
 
@@ -23,7 +18,7 @@ async def notes(db: Database) -> None:
         await sql.execute(session, "CREATE TABLE note (word text PRIMARY KEY)")
 
 
-async def write(session: AsyncSession, word: str) -> None:
+async def write(session: Session, word: str) -> None:
     await sql.execute(session, "INSERT INTO note VALUES ($1)", word)
 
 
@@ -50,14 +45,6 @@ async def test_a_first_statement_is_already_inside_the_transaction(db: Database)
     async with db.transaction() as session:
         await write(session, "kept")
     assert await words(db) == ["kept"]
-
-
-async def test_hand_written_and_orm_statements_share_one_transaction(db: Database) -> None:
-    async with db.transaction() as session:
-        mine = await sql.fetchval(session, "SELECT pg_current_xact_id()::text")
-        assert (await (await session.connection()).execute(text("SELECT pg_current_xact_id()::text"))).scalar() == mine
-        async with sql.savepoint(session):
-            assert await sql.fetchval(session, "SELECT pg_current_xact_id()::text") == mine
 
 
 async def test_a_write_in_a_savepoint_is_undone_with_it(db: Database) -> None:
@@ -124,26 +111,6 @@ async def test_an_error_swallowed_in_hand_written_sql_refuses_the_commit(db: Dat
             with pytest.raises(asyncpg.UniqueViolationError):
                 await write(session, "one")
     assert await words(db) == []
-
-
-async def test_an_error_swallowed_in_the_orm_refuses_the_commit(db: Database) -> None:
-    with pytest.raises((TransactionFailed, SQLAlchemyError)):
-        async with db.transaction() as session:
-            await write(session, "one")
-            with pytest.raises(IntegrityError):
-                await (await session.connection()).execute(text("INSERT INTO note VALUES ('one')"))
-    assert await words(db) == []
-
-
-async def test_rows_that_the_orm_has_not_flushed_are_visible(db: Database) -> None:
-    category = Category(id=new_id(), name="茶叶", position=1)
-    async with db.transaction() as session:
-        session.add(category)
-        assert await sql.fetchval(session, "SELECT name FROM mall_category WHERE id = $1", category.id) == "茶叶"
-        category.name = "红茶"
-        assert await sql.fetchval(session, "SELECT name FROM mall_category WHERE id = $1", category.id) == "红茶"
-    async with db.transaction() as session:
-        assert (await session.exec(select(Category.name))).all() == ["红茶"]
 
 
 async def test_a_task_holds_one_transaction_and_others_their_own(db: Database) -> None:
@@ -216,10 +183,10 @@ def test_the_url_says_what_the_driver_understands(given: str, taken: str) -> Non
 
 @pytest.mark.parametrize("word", ["sslmode", "ssl"])
 async def test_every_connection_asks_for_tls_when_the_url_does(settings: Settings, word: str) -> None:
-    asked: list[bytes] = []
+    request: list[bytes] = []
 
     async def without_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readexactly(8))
+        request.append(await reader.readexactly(8))
         writer.write(b"N")
         await reader.read()
         writer.close()
@@ -230,8 +197,8 @@ async def test_every_connection_asks_for_tls_when_the_url_does(settings: Setting
     with pytest.raises(ConnectionError, match="SSL"):
         await _ping(database)
     with pytest.raises(ConnectionError, match="SSL"):
-        await asyncpg.connect(**database.connect_arguments("siyu-listener"))
-    assert [int.from_bytes(request[4:]) for request in asked] == [80877103] * 2, "PostgreSQL's SSLRequest"
+        await asyncpg.connect(**connect_arguments(database.settings, "siyu-listener"))
+    assert [int.from_bytes(request[4:]) for request in request] == [80877103] * 2, "PostgreSQL's SSLRequest"
     await database.close()
     server.close()
     await server.wait_closed()

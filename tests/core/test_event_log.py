@@ -9,20 +9,21 @@ from uuid import UUID
 
 import pytest
 
-from app.core import db as sql
-from app.core.db import AsyncSession, Database
+from app.core.db import Database, Session
 from app.core.errors import NotFound
 from app.core.events import (
     Recorded,
     Transactional,
-    list_parked,
+    is_anything_waiting,
+    list_dead_letters,
     publish,
-    publish_many,
     replay,
     run_once,
     sequence_once,
 )
+from app.core.paging import Paging
 from app.core.runtime import Runtime
+from tests import sql
 from tests.audit import count
 from tests.core.counted import (
     Counted,
@@ -49,7 +50,7 @@ async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorde
     writing = True
 
     def reader(name: str) -> Transactional:
-        async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+        async def apply(session: Session, batch: Sequence[Recorded[Counted]]) -> None:
             if chance.random() < 0.1:
                 raise ConnectionError("crashed before the effects")
             await write_effects(session, name, batch)
@@ -71,13 +72,13 @@ async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorde
             committed[subject] += 1
 
     async def sequencer() -> None:
-        while writing or await count(db, "SELECT count(*) FROM event_inbox"):
+        while writing or await count(db, "SELECT count(*) FROM event_outbox"):
             await sequence(db)
             await asyncio.sleep(0)
 
     async def consume(consumer: Transactional) -> None:
         while (
-            writing or await count(db, "SELECT count(*) FROM event_inbox") or await cursor(db, consumer.name) < total()
+            writing or await count(db, "SELECT count(*) FROM event_outbox") or await cursor(db, consumer.name) < total()
         ):
             try:
                 await run_once(runtime, consumer)
@@ -105,7 +106,7 @@ async def test_writers_sequencers_and_crashing_consumers_lose_double_and_misorde
         for subject, number in await effects_of(db, consumer.name):
             seen[subject].append(number)
         assert dict(seen) == {subject: list(range(1, n + 1)) for subject, n in committed.items()}
-    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
 
 
 async def test_an_open_transaction_holds_up_its_own_facts_only(db: Database, runtime: Runtime) -> None:
@@ -139,18 +140,26 @@ async def test_two_sequencers_do_not_wait_for_each_other(db: Database) -> None:
     assert await sequence(db) == 0
 
 
-async def test_an_idle_sequencer_writes_nothing(db: Database) -> None:
+async def test_an_idle_look_at_the_outbox_writes_nothing(db: Database) -> None:
+    """A worker sequences only when this look says so: one snapshot with nothing in it costs no transaction id."""
+    (subject,) = await new_subjects(db, 1)
     async with db.transaction() as session:
-        assert await sequence_once(session) == 0
+        assert await is_anything_waiting(session) is False
         assert await sql.fetchval(session, "SELECT pg_current_xact_id_if_assigned()::text") is None
+    await happen(db, subject)
+    async with db.transaction() as session:
+        assert await is_anything_waiting(session) is True
+    assert await sequence(db) == 1
+    async with db.transaction() as session:
+        assert await is_anything_waiting(session) is False
 
 
 def failing(name: str, broken: set[int]) -> Transactional:
-    async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+    async def apply(session: Session, batch: Sequence[Recorded[Counted]]) -> None:
         await write_effects(session, name, batch)
         for one in batch:
-            if one.fact.number in broken:
-                raise Crashed(f"cannot take {one.fact.number}")
+            if one.event.number in broken:
+                raise Crashed(f"cannot take {one.event.number}")
 
     return Transactional(name, (Counted,), apply)
 
@@ -161,10 +170,10 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     consumer = failing("reader", broken)
     await listen(db, consumer)
     async with db.transaction() as session:
-        facts = [Counted(subject=bad, number=n) for n in (1, 2, 3)] + [
+        events = [Counted(subject=bad, number=n) for n in (1, 2, 3)] + [
             Counted(subject=good, number=n) for n in (11, 12)
         ]
-        await publish_many(session, facts)
+        await publish(session, *events)
     await sequence(db)
     assert await run_once(runtime, consumer) == 5
     assert await effects_of(db, "reader") == [(bad, 1), (good, 11), (good, 12)]
@@ -175,7 +184,7 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     assert await run_once(runtime, consumer) == 2
     assert (await effects_of(db, "reader"))[3:] == [(good, 13)]
     async with db.transaction() as session:
-        parked = await list_parked(session, after=None, limit=10)
+        parked = (await list_dead_letters(session, Paging(10))).items
     assert [(one.seq, one.error and "cannot take 2" in one.error) for one in parked] == [
         (2, True),
         (3, None),
@@ -187,7 +196,7 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     assert await replay(runtime, [consumer], parked[2].id) == 3
     assert [effect for effect in await effects_of(db, "reader") if effect[0] == bad] == [(bad, n) for n in (1, 2, 3, 4)]
     async with db.transaction() as session:
-        assert await list_parked(session, after=None, limit=10) == []
+        assert (await list_dead_letters(session, Paging(10))).items == []
     with pytest.raises(NotFound):
         await replay(runtime, [consumer], parked[0].id)
     await happen_as(db, bad, 5)
@@ -208,11 +217,11 @@ async def test_a_replay_that_fails_half_way_heals_what_came_before(db: Database,
     assert await effects_of(db, "reader") == []
     broken.remove(1)
     async with db.transaction() as session:
-        first = (await list_parked(session, after=None, limit=1))[0]
+        first = ((await list_dead_letters(session, Paging(1))).items)[0]
     assert await replay(runtime, [consumer], first.id) == 2
     assert await effects_of(db, "reader") == [(subject, 1), (subject, 2)]
     async with db.transaction() as session:
-        left = await list_parked(session, after=None, limit=10)
+        left = (await list_dead_letters(session, Paging(10))).items
     assert [(one.seq, bool(one.error)) for one in left] == [(3, True), (4, False)]
 
 
@@ -224,7 +233,7 @@ async def test_an_effect_that_is_refused_only_at_commit_is_parked_too(db: Databa
             "ALTER TABLE effect ADD CONSTRAINT late UNIQUE (subject, number) DEFERRABLE INITIALLY DEFERRED",
         )
 
-    async def apply(session: AsyncSession, batch: Sequence[Recorded[Counted]]) -> None:
+    async def apply(session: Session, batch: Sequence[Recorded[Counted]]) -> None:
         await write_effects(session, "reader", batch)
 
     consumer = Transactional("reader", (Counted,), apply)
@@ -236,7 +245,7 @@ async def test_an_effect_that_is_refused_only_at_commit_is_parked_too(db: Databa
     assert await effects_of(db, "reader") == [(bad, 1), (good, 1), (good, 2)]
 
     async with db.transaction() as session:
-        parked = await list_parked(session, after=None, limit=10)
+        parked = (await list_dead_letters(session, Paging(10))).items
     assert [(one.seq, one.error and "late" in one.error) for one in parked] == [(2, True), (3, None)]
     assert await replay(runtime, [consumer], parked[0].id) == 0, "refused again, and only this one"
     async with db.transaction() as session:
@@ -252,14 +261,14 @@ async def test_an_old_shape_that_no_longer_fits_is_parked_not_fatal(db: Database
     async with db.transaction() as session:
         await sql.execute(
             session,
-            "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
+            "INSERT INTO event_outbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
             bad,
         )
     await happen(db, good)
     await sequence(db)
     assert await run_once(runtime, consumer) == 2
     assert await effects_of(db, "reader") == [(good, 1)]
-    assert await count(db, "SELECT count(*) FROM event_parked WHERE stream = $1", bad) == 1
+    assert await count(db, "SELECT count(*) FROM event_dead_letter WHERE stream = $1", bad) == 1
 
 
 async def test_a_consumer_reads_its_own_kinds_and_passes_over_the_rest(db: Database, runtime: Runtime) -> None:
@@ -267,11 +276,29 @@ async def test_a_consumer_reads_its_own_kinds_and_passes_over_the_rest(db: Datab
     consumer = failing("reader", set())
     await listen(db, consumer)
     async with db.transaction() as session:
-        await publish_many(session, [Passed(subject=subject) for _ in range(5)])
+        await publish(session, *[Passed(subject=subject) for _ in range(5)])
     await sequence(db)
     assert await run_once(runtime, consumer) == 5
     assert await cursor(db, "reader") == 5
     assert await run_once(runtime, consumer) == 0
+
+
+async def test_a_consumer_is_sent_only_what_concerns_it(db: Database, runtime: Runtime) -> None:
+    (subject,) = await new_subjects(db, 1)
+    for number in range(6):
+        await happen_as(db, subject, number)
+    await sequence(db)
+    seen: list[int] = []
+
+    async def apply(session: Session, batch: Sequence[Recorded[Counted]]) -> None:
+        seen.extend(one.event.number for one in batch)
+
+    narrow = Transactional("narrow", (Counted,), apply, batch=2, concerning="$.number > 2 || $.missing != null")
+    await listen(db, narrow)
+    while await run_once(runtime, narrow):
+        pass
+    assert seen == [3, 4, 5]
+    assert await cursor(db, "narrow") == 6
 
 
 async def test_a_new_consumer_begins_at_the_beginning(db: Database, runtime: Runtime) -> None:
@@ -294,7 +321,7 @@ async def test_a_new_consumer_of_a_rare_fact_goes_through_a_long_log_in_steps(db
     async with db.transaction() as session:
         await sql.execute(
             session,
-            """INSERT INTO event_inbox (type, stream, payload)
+            """INSERT INTO event_outbox (type, stream, payload)
                SELECT 'test.passed', $1, '{}' FROM generate_series(1, 30000)""",
             subject,
         )
@@ -316,4 +343,4 @@ async def test_a_fact_of_a_rolled_back_transaction_was_never_told(db: Database) 
             await publish(session, Counted(subject=subject, number=1))
             raise Crashed
     assert await sequence(db) == 0
-    assert await count(db, "SELECT count(*) FROM event_inbox") == 0
+    assert await count(db, "SELECT count(*) FROM event_outbox") == 0

@@ -1,12 +1,12 @@
 """Housekeeping keeps up with what a busy day leaves behind, and touches nothing that is still needed."""
 
-from app.core import db as sql
 from app.core import housekeeping
 from app.core.auth import Kind, open_family
 from app.core.db import Database
 from app.core.ids import new_id
 from app.core.runtime import Runtime
 from app.core.settings import Settings
+from tests import sql
 from tests.audit import count
 
 MANY = 12_000
@@ -24,7 +24,7 @@ async def test_one_sweep_forgets_all_that_a_flood_left(db: Database, runtime: Ru
                    RETURNING id)
                INSERT INTO auth_refresh (token_hash, family_id, expires_at)
                SELECT uuid_send(id), id, now() - interval '2 days' FROM login""",
-            """INSERT INTO event_parked (id, consumer, seq, stream, type, attempts, resolved_at)
+            """INSERT INTO event_dead_letter (id, consumer, seq, stream, type, attempts, resolved_at)
                SELECT gen_random_uuid(), 'test', n, gen_random_uuid(), 'test.seen', 3, now() - interval '31 days'
                FROM generate_series(1, $1::int) n""",
             """INSERT INTO job_done (key, done_at)
@@ -32,7 +32,7 @@ async def test_one_sweep_forgets_all_that_a_flood_left(db: Database, runtime: Ru
         ):
             await sql.execute(session, statement, MANY)
     await housekeeping.sweep(runtime)
-    for table in ("idempotency_key", "auth_refresh", "auth_family", "event_parked", "job_done"):
+    for table in ("idempotency_key", "auth_refresh", "auth_family", "event_dead_letter", "job_done"):
         assert await count(db, f"SELECT count(*) FROM {table}") == 0, table
 
 
@@ -53,9 +53,9 @@ async def test_events_that_wait_for_a_person_stay(db: Database, runtime: Runtime
     async with db.transaction() as session:
         await sql.execute(
             session,
-            """INSERT INTO event_parked (id, consumer, seq, stream, type, attempts, parked_at, resolved_at)
-               SELECT gen_random_uuid(), 'test', n, gen_random_uuid(), 'test.seen', 3, now() - interval '1 year', healed
-               FROM (VALUES (1, NULL), (2, now() - interval '29 days')) AS t (n, healed)""",
+            """INSERT INTO event_dead_letter (id, consumer, seq, stream, type, attempts, created_at, resolved_at)
+               SELECT gen_random_uuid(), 'test', n, gen_random_uuid(), 'test.seen', 3, now() - interval '1 year', replayed
+               FROM (VALUES (1, NULL), (2, now() - interval '29 days')) AS t (n, replayed)""",
         )
     await housekeeping.sweep(runtime)
-    assert await count(db, "SELECT count(*) FROM event_parked") == 2
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 2

@@ -9,8 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.core import db as sql
-from app.core import redis as redis_door
+from app.core import redis as core_redis
 from app.core.auth import public
 from app.core.db import Database
 from app.core.errors import AppError, NotFound
@@ -18,6 +17,7 @@ from app.core.http import Tx
 from app.core.ids import new_id, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
+from tests import sql
 from tests.audit import audit, count
 from tests.conftest import Stage
 from tests.shop import Shop
@@ -47,20 +47,63 @@ async def test_problems_have_one_shape_in_both_languages(api: httpx.AsyncClient)
 
 
 async def test_even_unknown_addresses_answer_problems(api: httpx.AsyncClient) -> None:
-    for method, path, status, code in (
-        ("GET", "/v1/nowhere", 404, "not_found"),
-        ("PATCH", "/v1/mall/orders", 405, "method_not_allowed"),
-        ("DELETE", "/health/live", 405, "method_not_allowed"),
+    for method, path, status, code, allow in (
+        ("GET", "/v1/nowhere", 404, "not_found", None),
+        ("GET", "/v1/mall/orders/", 404, "not_found", None),
+        ("POST", "/v1/mall/orders//close", 404, "not_found", None),
+        ("PATCH", "/v1/mall/orders", 405, "method_not_allowed", "GET, HEAD, POST"),
+        ("DELETE", "/health/live", 405, "method_not_allowed", "GET, HEAD"),
+        ("GET", "/v1/session", 405, "method_not_allowed", "DELETE, POST"),
+        ("GET", "/v1/mall/orders/x/close", 405, "method_not_allowed", "POST"),
     ):
         reply = await api.request(method, path)
-        assert (reply.status_code, reply.json()["code"]) == (status, code)
+        assert (reply.status_code, reply.json()["code"]) == (status, code), path
         assert set(reply.json()) == PROBLEM
+        assert reply.headers.get("allow") == allow
         assert reply.headers["x-request-id"]
 
 
+async def test_who_asks_only_for_the_head_gets_no_body(shop: Shop, api: httpx.AsyncClient) -> None:
+    buyer = await shop.customer()
+    for caller, path in ((api, "/health/live"), (api, "/health/ready"), (buyer, "/v1/mall/orders")):
+        whole, head = await caller.get(path), await caller.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+    assert (await api.head("/v1/mall/orders")).status_code == 401
+
+
+async def test_query_parameters_that_nobody_documents_are_refused_by_name(shop: Shop) -> None:
+    buyer = await shop.customer()
+    for path, known in (("/v1/mall/orders", "limit=3"), ("/v1/me", ""), ("/health/live", "")):
+        reply = await buyer.get(f"{path}?{known}&colour=red&size=&%63olour=blue")
+        assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+        named = [(fault["field"], fault["fault"]) for fault in reply.json()["details"]["fields"]]
+        assert named == [("query.colour", "extra_forbidden"), ("query.size", "extra_forbidden")]
+    assert (await buyer.get("/v1/mall/orders?limit=3&count=true")).json()["count"] == 0
+
+
+async def test_a_literal_segment_wins_over_a_parameter_in_any_order(api: httpx.AsyncClient, stage: Stage) -> None:
+    app = app_of(stage)
+
+    @app.get("/test/things/{thing}/parts", dependencies=[public])
+    async def parts(thing: str) -> str:
+        return thing
+
+    @app.get("/test/things/{thing}", dependencies=[public])
+    async def one(thing: str) -> str:
+        return f"one {thing}"
+
+    @app.get("/test/things/counts", dependencies=[public])
+    async def counts() -> str:
+        return "counts"
+
+    replies = [(await api.get(f"/test/things/{rest}")).json() for rest in ("counts", "x", "counts/parts")]
+    assert replies == ["counts", "one x", "counts"]
+
+
 async def test_an_unusable_request_id_is_replaced(api: httpx.AsyncClient) -> None:
-    for asked in ("", "x" * 65, "line\nbreak", "é"):
-        reply = await api.get("/health/live", headers={"X-Request-Id": asked.encode("latin-1")})
+    for request in ("", "x" * 65, "line\nbreak", "é"):
+        reply = await api.get("/health/live", headers={"X-Request-Id": request.encode("latin-1")})
         assert re.fullmatch(r"[0-9a-f]{32}", reply.headers["x-request-id"])
 
 
@@ -260,7 +303,7 @@ async def test_spaces_emoji_and_every_script_are_text(shop: Shop, text: str) -> 
 async def test_a_remark_may_have_lines_and_hides_nothing_either(shop: Shop) -> None:
     buyer = await shop.customer()
     order = await buyer.order(remark="放门口\r\n谢谢")
-    assert order["orders"][0]["remark"] == "放门口\n谢谢"
+    assert order["order"]["remark"] == "放门口\n谢谢"
     refused = await buyer.try_order(remark="放门口\u202e谢谢")
     assert (refused.status_code, refused.json()["details"]["fields"][0]["fault"]) == (422, "not_plain")
 
@@ -285,7 +328,7 @@ async def test_an_idempotency_key_is_required_and_printable(shop: Shop) -> None:
 
 async def test_pages_walk_the_whole_list_once_newest_first(shop: Shop) -> None:
     buyer = await shop.customer()
-    placed = [(await buyer.order())["orders"][0]["id"] for _ in range(7)]
+    placed = [(await buyer.order())["order"]["id"] for _ in range(7)]
     seen: list[str] = []
     after: str | None = None
     sizes = []
@@ -318,7 +361,7 @@ async def test_health_tells_liveness_and_readiness(
     assert (await api.get("/health/live")).json() == {"status": "ok"}
     ready = await api.get("/health/ready")
     assert (ready.status_code, ready.json()["redis"]) == (200, True)
-    gone = redis_door.connect(runtime.settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    gone = core_redis.connect(runtime.settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     app_of(stage).state.runtime = Runtime(runtime.settings, runtime.db, gone)
     without_redis = await api.get("/health/ready")
     assert (without_redis.status_code, without_redis.json()["redis"]) == (200, False), "orders go on without Redis"
@@ -343,7 +386,7 @@ async def test_a_database_that_is_away_is_busy_not_broken(
 ) -> None:
     buyer = await shop.customer()
     away = Database(settings.model_copy(update={"database_url": f"postgresql://siyu@{address}"}), connections=1)
-    app_of(shop.stage).state.runtime = Runtime(settings, away, runtime.redis, *runtime._doors.values())
+    app_of(shop.stage).state.runtime = Runtime(settings, away, runtime.redis, *runtime._clients.values())
     reply = await buyer.get("/v1/mall/orders")
     assert (reply.status_code, reply.json()["code"]) == (503, "busy"), reply.text
     await away.close()
@@ -367,7 +410,7 @@ async def test_the_address_alone_leads_to_the_reference_and_that_to_all_that_is_
 
 async def test_metrics_name_routes_and_never_paths(shop: Shop, api: httpx.AsyncClient) -> None:
     buyer = await shop.customer()
-    order_id = (await buyer.order())["orders"][0]["id"]
+    order_id = (await buyer.order())["order"]["id"]
     await buyer.get(f"/v1/mall/orders/{order_id}")
     await api.get(f"/v1/nowhere/{order_id}")
     metrics = (await api.get("/metrics")).text

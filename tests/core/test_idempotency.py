@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from app.core import db as sql
 from app.core import idempotency
-from app.core.db import AsyncSession, Database
+from app.core.db import Database, Session
 from app.core.idempotency import IdempotencyKeyReused, Key, Reply, StillRunning
 from app.core.ids import new_id
+from tests import sql
 from tests.audit import count
 
 
@@ -34,7 +34,7 @@ class Act:
         self.gate: asyncio.Event | None = None
         self.reached = asyncio.Event()
 
-    async def begin(self, session: AsyncSession, subject: UUID) -> None:
+    async def begin(self, session: Session, subject: UUID) -> None:
         await sql.execute(session, "INSERT INTO thing VALUES ($1)", subject)
         if self.refusals:
             self.refusals -= 1

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from app import worker
-from app.core import db as sql
+from app import modules
 from app.core import housekeeping, jobs
 from app.core.db import Database
 from app.core.jobs import Job, JobRunner
 from app.core.runtime import Runtime
+from app.processes import worker
+from tests import sql
 from tests.audit import becomes, count
 
 
@@ -205,7 +206,7 @@ async def test_a_job_that_outlasts_its_worker_is_put_back(
     async def work(_: Runtime, arguments: dict[str, Any]) -> None:
         ran.append(arguments)
 
-    monkeypatch.setattr(worker, "JOBS", [Job("test.work", hang)])
+    monkeypatch.setattr(modules, "jobs", lambda: [Job("test.work", hang)])
     monkeypatch.setattr(worker, "_DRAIN_WITHIN_S", 0.5)
     working = asyncio.create_task(worker.Worker(runtime).run_until(stop))
     async with db.transaction() as session:

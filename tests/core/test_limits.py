@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.core import redis as redis_door
+from app.core import redis as core_redis
 from app.core.auth import public
 from app.core.db import Database
 from app.core.http import limit, limits
@@ -16,7 +16,7 @@ from app.core.ids import new_id
 from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.main import create_app
+from app.processes.api import create_app
 
 PROBLEM = {"type", "title", "status", "code", "detail", "details", "request_id"}
 
@@ -25,7 +25,7 @@ PROBLEM = {"type", "title", "status", "code", "detail", "details", "request_id"}
 async def limited(settings: Settings, runtime: Runtime) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
     """An app whose limits are on, with a route that takes three a minute."""
     strict = Runtime(
-        settings.model_copy(update={"rate_limits": True}), runtime.db, runtime.redis, *runtime._doors.values()
+        settings.model_copy(update={"rate_limits": True}), runtime.db, runtime.redis, *runtime._clients.values()
     )
     app = create_app(strict.settings)
     app.state.runtime = strict
@@ -83,7 +83,7 @@ async def test_limits_hold_in_memory_while_redis_is_away(
 ) -> None:
     client, app = limited
     path = app.url_path_for("limited")
-    gone = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    gone = core_redis.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     app.state.limiter = Limiter(Runtime(settings, runtime.db, gone))
     try:
         async with asyncio.timeout(20):
@@ -107,7 +107,7 @@ async def silent(settings: Settings) -> AsyncIterator[tuple[Redis, list[str]]]:
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    mute = redis_door.connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"}))
+    mute = core_redis.connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0"}))
     yield mute, came
     await mute.aclose()
     server.close()

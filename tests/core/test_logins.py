@@ -10,8 +10,9 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from pydantic import SecretStr
 
-from app.core import db as sql
+from app import modules
 from app.core import housekeeping
 from app.core.auth import (
     Actor,
@@ -29,7 +30,7 @@ from app.core.errors import Unauthenticated
 from app.core.ids import new_id
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.rooms import CRONS
+from tests import sql
 from tests.audit import count
 from tests.shop import Shop
 
@@ -51,6 +52,34 @@ def test_a_spent_token_is_refused(engine_settings: Settings) -> None:
         tokens.read(settings, tokens.sign(spent, somebody()))
 
 
+def test_a_token_that_was_read_before_is_refused_once_its_life_is_over(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tokens.sign(engine_settings, somebody())
+    assert tokens.read(engine_settings, token) == tokens.read(engine_settings, token)
+    later = time.time() + engine_settings.access_ttl_s
+    monkeypatch.setattr(tokens.time, "time", lambda: later)
+    with pytest.raises(Unauthenticated):
+        tokens.read(engine_settings, token)
+
+
+def test_a_token_that_one_deployment_believes_is_nothing_to_another(engine_settings: Settings) -> None:
+    token = tokens.sign(engine_settings, somebody())
+    tokens.read(engine_settings, token)
+    other = engine_settings.model_copy(update={"secret_key": SecretStr("another-secret-that-nobody-gave-us")})
+    with pytest.raises(Unauthenticated):
+        tokens.read(other, token)
+
+
+def test_few_tokens_are_remembered_and_none_that_was_refused(engine_settings: Settings) -> None:
+    tokens._verified.cache_clear()
+    for forged in forgeries(engine_settings):
+        with pytest.raises(Unauthenticated):
+            tokens.read(engine_settings, forged)
+    assert tokens._verified.cache_info().currsize == 0
+    assert tokens._verified.cache_info().maxsize == 10_000
+
+
 def _unsigned(claims: dict[str, Any]) -> str:
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -63,7 +92,7 @@ def forgeries(settings: Settings) -> list[str]:
     genuine = tokens.sign(settings, actor)
     head, body, signature = genuine.split(".")
     claims = {"sub": str(actor.id), "kind": "customer", "fam": str(actor.family), "exp": int(time.time()) + 600}
-    key = tokens._key(settings)
+    key = OctKey.import_key(settings.secret_key.get_secret_value())
 
     def signed(**changes: Any) -> str:
         return jwt.encode({"alg": "HS256"}, {k: v for k, v in (claims | changes).items() if v is not None}, key)
@@ -177,7 +206,7 @@ async def test_a_staff_token_of_no_login_is_worth_nothing(api: httpx.AsyncClient
 
 async def test_orders_of_others_and_of_other_stores_are_not_there(shop: Shop) -> None:
     buyer, stranger = await shop.customer(), await shop.customer()
-    order_id = (await buyer.order())["orders"][0]["id"]
+    order_id = (await buyer.order())["order"]["id"]
     for path in (f"/v1/mall/orders/{order_id}", f"/v1/mall/orders/{order_id}/payment"):
         method = stranger.get if path.endswith(order_id) else stranger.post
         assert (await method(path)).status_code == 404
@@ -201,4 +230,4 @@ async def test_housekeeping_forgets_what_ran_out_and_nothing_else(
         )
     await housekeeping.sweep(runtime)
     assert await count(db, "SELECT count(*) FROM auth_refresh") == 2
-    assert housekeeping.CRONS[0] in CRONS
+    assert housekeeping.TIMERS[0] in modules.timers()

@@ -1,4 +1,4 @@
-"""No network call while a transaction is open: the doors say so by themselves."""
+"""No network call while a transaction is open: the clients say so by themselves."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def test_doors_to_redis_refuse_inside_a_transaction(runtime: Runtime) -> N
 
 
 async def test_doors_to_wechat_refuse_inside_a_transaction(runtime: Runtime) -> None:
-    pay, mini = runtime.door(WechatPay), runtime.door(MiniProgram)
+    pay, mini = runtime.client(WechatPay), runtime.client(MiniProgram)
     number = "chg_01h455vb4pex5vsknk084sn02q"
     calls = [
         lambda: pay.prepay(

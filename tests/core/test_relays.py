@@ -1,4 +1,4 @@
-"""Relays: they send at least once and outside transactions, and what cannot be sent is parked and replayed."""
+"""Relays: they send at least once and outside transactions, and what cannot be sent becomes a dead letter and replayed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 import pytest
 from redis.exceptions import RedisError
 
-from app.core import db as sql
-from app.core import redis as redis_door
+from app.core import redis as core_redis
 from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.events import (
     Recorded,
     Relay,
-    list_parked,
+    list_dead_letters,
     replay,
     run_once,
 )
+from app.core.paging import Paging
 from app.core.runtime import Runtime
 from app.core.settings import Settings
+from tests import sql
 from tests.audit import count
 from tests.core.counted import (
     Counted,
@@ -86,9 +87,9 @@ class Told:
             self.sending.set()
             await self.go_on.wait()
         for one in batch:
-            if one.fact.number in self.broken:
-                raise Crashed(f"cannot send {one.fact.number}")
-            await runtime.redis.hset("told", str(one.seq), f"{one.fact.number}{' late' if one.replayed else ''}")
+            if one.event.number in self.broken:
+                raise Crashed(f"cannot send {one.event.number}")
+            await runtime.redis.hset("told", str(one.seq), f"{one.event.number}{' late' if one.replayed else ''}")
 
     async def heard(self, runtime: Runtime) -> dict[int, str]:
         return {int(seq): told.decode() for seq, told in (await runtime.redis.hgetall("told")).items()}
@@ -101,7 +102,7 @@ async def test_what_a_relay_cannot_send_is_parked_and_only_its_stream_waits(db: 
     async with db.transaction() as session:
         await sql.execute(
             session,
-            "INSERT INTO event_inbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
+            "INSERT INTO event_outbox (type, stream, payload) VALUES ('test.counted', $1, '{\"other\": 1}')",
             old,
         )
     for subject, number in ((bad, 1), (bad, 2), (good, 11), (bad, 3), (good, 12)):
@@ -114,7 +115,7 @@ async def test_what_a_relay_cannot_send_is_parked_and_only_its_stream_waits(db: 
     await sequence(db)
     assert await run_once(runtime, told.relay) == 2
     async with db.transaction() as session:
-        parked = await list_parked(session, after=None, limit=10)
+        parked = (await list_dead_letters(session, Paging(10))).items
     assert [(one.seq, bool(one.error)) for one in parked] == [(1, True), (3, True), (5, False), (7, False)]
 
     assert await replay(runtime, [told.relay], parked[1].id) == 0, "not mended yet"
@@ -138,12 +139,12 @@ async def test_a_relay_waits_for_its_receiver_and_parks_nothing_meanwhile(
     await listen(db, told.relay)
     await happen(db, subject)
     await sequence(db)
-    nobody = redis_door.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
+    nobody = core_redis.connect(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     with pytest.raises(RedisError):
         await run_once(Runtime(settings, db, nobody), told.relay)
     await nobody.aclose()
     assert await cursor(db, "relay") == 0
-    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
     assert await run_once(runtime, told.relay) == 1
     assert await told.heard(runtime) == {1: "1"}
 
@@ -156,7 +157,7 @@ async def test_a_relay_that_holds_a_stream_back_learns_of_its_replay(db: Databas
     await sequence(db)
     await run_once(runtime, told.relay)
     async with db.transaction() as session:
-        (parked,) = await list_parked(session, after=None, limit=10)
+        (parked,) = (await list_dead_letters(session, Paging(10))).items
 
     told.broken.clear()
     told.sending = asyncio.Event()
@@ -170,4 +171,4 @@ async def test_a_relay_that_holds_a_stream_back_learns_of_its_replay(db: Databas
     assert await relaying == 0, "what it held back may go now, so it reads again"
     assert await run_once(runtime, told.relay) == 2
     assert await told.heard(runtime) == {1: "1 late", 2: "2", 3: "11"}
-    assert await count(db, "SELECT count(*) FROM event_parked WHERE resolved_at IS NULL") == 0
+    assert await count(db, "SELECT count(*) FROM event_dead_letter WHERE resolved_at IS NULL") == 0

@@ -78,11 +78,6 @@ def test_production_keeps_its_rate_limits() -> None:
         made(**PRODUCTION, rate_limits=False)
 
 
-def test_parts_of_a_tip_are_not_more_than_the_whole() -> None:
-    with pytest.raises(ValidationError):
-        made(tip_host_bps=6_000, tip_store_bps=4_001)
-
-
 def test_settings_do_not_print_secrets() -> None:
     shown = repr(made(**PRODUCTION))
     assert "s" * 32 not in shown

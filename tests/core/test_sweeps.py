@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.core import sweeps
-from app.core.db import AsyncSession
+from app.core.db import Session
 from app.core.errors import Conflict
 from app.core.ids import new_id
 from app.core.jobs import Cron, JobRunner
@@ -22,7 +22,7 @@ class Due:
         self.visited: list[UUID] = []
         self.running = self.most_at_once = 0
 
-    async def page(self, _: AsyncSession, after: UUID | None, limit: int) -> Sequence[UUID]:
+    async def page(self, _: Session, after: UUID | None, limit: int) -> Sequence[UUID]:
         return [subject for subject in self.ids if after is None or subject > after][:limit]
 
     async def visit(self, subject: UUID) -> None:

@@ -15,9 +15,9 @@ import uvicorn
 from pydantic import SecretStr
 
 from app.core.settings import Settings
-from app.development import free_ports
+from app.processes.dev import free_ports
 from tests.conftest import Stage
-from tests.rooms.live.conftest import api_url, host, room  # noqa: F401  a room to tip and to talk in
+from tests.modules.live.conftest import api_url, host, room  # noqa: F401  a room to tip and to talk in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,7 +102,7 @@ async def start(settings: Settings, wechat_address: str) -> AsyncIterator[Start]
             stdout=asyncio.subprocess.DEVNULL,
         )
         if listener is not None:
-            listener.close()  # so that its death closes the door
+            listener.close()  # so that its death closes the client
         victim = Victim(process, address)
         started.append(victim)
         return victim

@@ -11,7 +11,7 @@ from app.live import stream
 from app.live.frames import ChatSaid, encode
 from app.live.tickets import Pass, issue
 from tests.faults.conftest import Start, Victim
-from tests.rooms.live.viewers import Viewer
+from tests.modules.live.viewers import Viewer
 from tests.shop import Person
 
 

@@ -6,15 +6,15 @@ from typing import Any
 import httpx
 import pytest
 
-from app.core import db as sql
+from app import modules
 from app.core.db import Database
 from app.core.ids import wire
-from app.rooms import CONSUMERS
-from tests.audit import audit, count, facts, refunds_due
+from tests import sql
+from tests.audit import audit, count, events, refunds_due
 from tests.conftest import Drain, Stage
 from tests.faults.conftest import Start, Victim
 from tests.faults.victim import POINTS
-from tests.rooms.live.test_tips import give, pay
+from tests.modules.live.test_tips import give, pay
 from tests.shop import Person, Shop
 from tests.wechat_words import paid_word, pay_in_silence
 
@@ -73,7 +73,7 @@ async def test_killed_while_placing_an_order(
     await buyer.pay(again.json())
     await drain()
     await check_sold(db, shop, 2)
-    assert await facts(db, "mall.order_paid") == 1
+    assert await events(db, "mall.order_paid") == 1
     assert await audit(db) == []
 
 
@@ -86,16 +86,16 @@ async def test_killed_while_taking_a_payment(
     transaction = await pay_in_silence(stage, placed["payment"]["charge"])
     word = paid_word(stage, transaction)
     victim = await start("api", point)
-    await ask(victim, None, "/v1/mall/pay/notify", content=word.body, headers=word.headers)
+    await ask(victim, None, word.path, content=word.body, headers=word.headers)
     committed = "paying: committed" in point
     assert await count(db, "SELECT count(*) FROM mall_order WHERE status = 'paid'") == committed
-    assert await facts(db, "mall.order_paid") == committed
+    assert await events(db, "mall.order_paid") == committed
     assert await audit(db) == []
 
     assert (await paid_word(stage, transaction).say(api)).status_code == 204
     await drain()
     await check_sold(db, shop, 3)
-    assert await facts(db, "mall.order_paid") == 1
+    assert await events(db, "mall.order_paid") == 1
     assert await audit(db) == []
 
 
@@ -113,8 +113,8 @@ async def check_refunded(db: Database, shop: Shop) -> None:
     assert await refunds_due(db) == 0
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1
     assert await count(db, "SELECT refunded_fen FROM mall_order") == shop.price_fen
-    assert await facts(db, "mall.refund_agreed") == 1
-    assert await facts(db, "mall.refund_paid") == 1
+    assert await events(db, "mall.refund_agreed") == 1
+    assert await events(db, "mall.refund_paid") == 1
     await check_sold(db, shop, 1)
     assert await audit(db) == []
 
@@ -126,7 +126,7 @@ async def test_killed_while_agreeing_a_refund(
     buyer, manager = await shop.customer(), await shop.staff("hq")
     placed = await buyer.order(2)
     await buyer.pay(placed)
-    order = placed["orders"][0]
+    order = placed["order"]
     victim = await start("api", point)
     path = f"/v1/admin/mall/orders/{order['id']}/refunds"
     await ask(victim, manager, path, json=refund_body(order), headers={"Idempotency-Key": "mine"})
@@ -146,7 +146,7 @@ async def test_killed_while_sending_a_refund(
     placed = await buyer.order(2)
     await buyer.pay(placed)
     (await stage.simulator.post("/simulator/refunds/hold", json={"hold": True})).raise_for_status()
-    assert (await refund(manager, placed["orders"][0], "mine")).status_code == 201
+    assert (await refund(manager, placed["order"], "mine")).status_code == 201
     await (await start("worker", point)).killed()
     assert await audit(db) == []
     await forget_leases(db)
@@ -164,7 +164,7 @@ async def test_killed_while_sending_a_refund(
 
 
 @pytest.mark.parametrize(
-    "point", [*points("sequencing"), *points("consuming"), *[f"consumer {c.name}" for c in CONSUMERS]]
+    "point", [*points("sequencing"), *points("consuming"), *[f"consumer {c.name}" for c in modules.consumers()]]
 )
 async def test_killed_while_reading_the_log(
     start: Start,
@@ -180,12 +180,10 @@ async def test_killed_while_reading_the_log(
     placed = [await buyer.order(2) for _ in range(3)]
     for one in placed:
         await buyer.pay(one)
-    assert (await refund(manager, placed[0]["orders"][0], "mine")).status_code == 201
+    assert (await refund(manager, placed[0]["order"], "mine")).status_code == 201
     await run_jobs()
     await stage.deliver()
-    await buyer.post(
-        f"/v1/mall/orders/{(await buyer.order())['orders'][0]['id']}/closure", headers={"Idempotency-Key": "c"}
-    )
+    await buyer.post(f"/v1/mall/orders/{(await buyer.order())['order']['id']}/close", headers={"Idempotency-Key": "c"})
     await pay(stage, await give(buyer, room))
     if point.startswith("consumer "):
         assert await _reads_something(db, point.removeprefix("consumer "))
@@ -193,14 +191,14 @@ async def test_killed_while_reading_the_log(
     await drain()
     numbers = "SELECT coalesce(max(seq), 0) - count(*) FROM event"
     assert await count(db, numbers) == 0, "the numbers have no gaps"
-    assert await count(db, "SELECT count(*) FROM event_inbox") == 0
-    assert await facts(db, "mall.order_paid") == 3
-    assert await facts(db, "mall.refund_paid") == 1
-    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+    assert await count(db, "SELECT count(*) FROM event_outbox") == 0
+    assert await events(db, "mall.order_paid") == 3
+    assert await events(db, "mall.refund_paid") == 1
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
     await check_sold(db, shop, 5)
     assert await audit(db) == []
 
 
 async def _reads_something(db: Database, name: str) -> bool:
-    consumer = next(consumer for consumer in CONSUMERS if consumer.name == name)
-    return bool(sum([await facts(db, kind) for kind in consumer.kinds]))
+    consumer = next(consumer for consumer in modules.consumers() if consumer.name == name)
+    return bool(sum([await events(db, kind) for kind in consumer.kinds]))

@@ -10,9 +10,9 @@ from app.core.db import Database, asyncpg_url
 from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.worker import Worker
+from app.processes.worker import Worker
 from tests.audit import audit, becomes
-from tests.conftest import _Doors
+from tests.conftest import _Clients
 from tests.faults.test_killed import refund
 from tests.shop import Shop
 
@@ -40,10 +40,10 @@ async def test_the_api_serves_again_at_once(shop: Shop, db: Database) -> None:
 
 
 @pytest.fixture
-async def working(settings: Settings, redis: Redis, wechat_doors: _Doors) -> AsyncIterator[Worker]:
+async def working(settings: Settings, redis: Redis, wechat_clients: _Clients) -> AsyncIterator[Worker]:
     """A worker of its own connections, which must end by itself."""
     own = Database(settings, connections=settings.worker_connections, name="siyu-worker")
-    worker = Worker(Runtime(settings, own, redis, wechat_doors.pay, wechat_doors.mini_program))
+    worker = Worker(Runtime(settings, own, redis, wechat_clients.pay, wechat_clients.mini_program))
     running = asyncio.create_task(worker.run())
     yield worker
     worker.stop()
@@ -53,7 +53,7 @@ async def working(settings: Settings, redis: Redis, wechat_doors: _Doors) -> Asy
 
 LISTENING = """SELECT count(*) FROM pg_stat_activity
                WHERE application_name = 'siyu-listener' AND datname = current_database()"""
-UNTOLD = """SELECT (SELECT count(*) FROM event_inbox)
+UNTOLD = """SELECT (SELECT count(*) FROM event_outbox)
                  + (SELECT count(*) FROM event_cursor WHERE seq < (SELECT max(seq) FROM event))"""
 
 
@@ -64,7 +64,7 @@ async def test_the_worker_goes_on_with_the_log_and_the_queue(shop: Shop, db: Dat
     await buyer.pay(order)
     await becomes(db, UNTOLD, 0)
     assert await end_connections(db) > 1
-    agreed = await refund(staff, order["orders"][0], "back")
+    agreed = await refund(staff, order["order"], "back")
     assert agreed.status_code == 201, agreed.text
     await becomes(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'", 1)
     await becomes(db, UNTOLD, 0)

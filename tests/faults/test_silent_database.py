@@ -2,19 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 
-from app.core import db as sql
 from app.core.db import Database
 from app.core.redis import Redis
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.worker import Worker
+from app.processes.worker import Worker
+from tests import sql
 from tests.audit import audit, becomes
-from tests.conftest import _Doors
+from tests.conftest import _Clients
 from tests.faults.test_lost_connections import LISTENING, UNTOLD
 from tests.shop import Shop
 
@@ -77,31 +77,25 @@ async def by_hand(database: Database) -> int:
         return int(await sql.fetchval(session, "SELECT 1"))
 
 
-async def by_session(database: Database) -> int:
-    async with database.transaction() as session:
-        return int((await (await session.connection()).execute(text("SELECT 1"))).scalar_one())
-
-
-@pytest.mark.parametrize("answer", [by_hand, by_session])
-async def test_nobody_waits_for_ever(wire: Wire, far: Settings, answer: Callable[[Database], Awaitable[int]]) -> None:
+async def test_nobody_waits_for_ever(wire: Wire, far: Settings) -> None:
     database = Database(far, connections=2)
-    assert await answer(database) == 1
+    assert await by_hand(database) == 1
     wire.silent = True
     async with asyncio.timeout(60):
         with pytest.raises(TimeoutError):
-            await answer(database)
+            await by_hand(database)
     wire.silent = False
-    assert [await answer(database) for _ in range(4)] == [1] * 4
+    assert [await by_hand(database) for _ in range(4)] == [1] * 4
     wire.silent = True
     async with asyncio.timeout(10):
         await database.close()
 
 
 async def test_a_worker_goes_on_and_ends(
-    wire: Wire, far: Settings, shop: Shop, db: Database, redis: Redis, wechat_doors: _Doors
+    wire: Wire, far: Settings, shop: Shop, db: Database, redis: Redis, wechat_clients: _Clients
 ) -> None:
     own = Database(far, connections=6, name="siyu-worker")
-    worker = Worker(Runtime(far, own, redis, wechat_doors.pay, wechat_doors.mini_program))
+    worker = Worker(Runtime(far, own, redis, wechat_clients.pay, wechat_clients.mini_program))
     running = asyncio.create_task(worker.run())
     buyer = await shop.customer()
     await buyer.pay(await buyer.order(1))

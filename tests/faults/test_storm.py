@@ -7,13 +7,14 @@ from uuid import uuid4
 
 import httpx
 
-from app.core import db as sql
 from app.core.db import Database
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.mall.orders import flows
+from app.mall.orders.schemas import CloseReason
 from app.wechat import TradeState
-from tests.audit import audit, count, facts, refunds_due
+from tests import sql
+from tests.audit import audit, count, events, refunds_due
 from tests.conftest import Drain, Stage
 from tests.faults.conftest import Start, Victim
 from tests.shop import Person, open_shop
@@ -84,7 +85,7 @@ async def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(
             return
         transaction = await pay_in_silence(stage, placed.json()["payment"]["charge"])
         word = paid_word(stage, transaction)
-        told = await insist("/v1/mall/pay/notify", content=word.body, headers=word.headers)
+        told = await insist(word.path, content=word.body, headers=word.headers)
         assert told.status_code == 204
 
     async def shop_on(person: Person) -> None:
@@ -113,15 +114,15 @@ async def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(
         await sql.execute(session, "UPDATE pgqueuer SET heartbeat = heartbeat - interval '10 minutes'")
         unpaid = await sql.fetch(session, "SELECT id FROM mall_order WHERE status = 'unpaid'")
     for row in unpaid:
-        await flows.close_order(runtime, row["id"], reason="expired")
+        await flows.close_order(runtime, row["id"], reason=CloseReason.TIMEOUT)
     await run_jobs()
     await drain()
     paid_at_wechat = sum(one.state is TradeState.SUCCESS for one in simulator_of(stage).charges.values())
     assert await count(db, "SELECT count(*) FROM mall_order WHERE status = 'paid'") == paid_at_wechat
-    assert await facts(db, "mall.order_paid") == paid_at_wechat
+    assert await events(db, "mall.order_paid") == paid_at_wechat
     assert await count(db, "SELECT count(*) FROM mall_order") == 40
     assert await count(db, "SELECT sold FROM mall_stock") == paid_at_wechat
     assert await count(db, "SELECT reserved FROM mall_stock") == 0
-    assert await count(db, "SELECT count(*) FROM event_parked") == 0
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
     assert await refunds_due(db) == 0
     assert await audit(db) == []

@@ -15,26 +15,26 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from app import rooms
-from app import worker as worker_process
-from app.core.events.consumers import Consumer, Transactional
+from app import modules
+from app.core.events import Consumer, Transactional
 from app.core.settings import Settings
 from app.live import gateway
-from app.main import create_app
+from app.processes import worker as worker_process
+from app.processes.api import create_app
 
 POINTS: dict[str, tuple[str, str, str]] = {
     "placing: written, not committed": ("after", "app.mall.orders.flows", "place"),
-    "placing: committed, WeChat not asked": ("before", "app.payments", "prepay"),
-    "placing: WeChat has answered, nothing kept": ("after", "app.payments", "prepay"),
+    "placing: committed, WeChat not asked": ("before", "app.payments.flows", "prepay"),
+    "placing: WeChat has answered, nothing kept": ("after", "app.payments.flows", "prepay"),
     "placing: reply kept, not sent": ("after", "app.core.idempotency", "run"),
-    "paying: order locked": ("after", "app.mall.orders.payment", "lock_order"),
+    "paying: order locked": ("after", "app.mall.orders.payment", "lock"),
     "paying: cash posted": ("after", "app.payments", "settle"),
-    "paying: stock sold": ("after", "app.mall.catalog.stock", "commit"),
-    "paying: fact published": ("after", "app.core.events", "publish"),
-    "paying: committed, not answered": ("after", "app.mall.orders.flows", "take_notification"),
-    "refunding: agreed, not committed": ("after", "app.mall.orders.refunds", "agree"),
+    "paying: stock sold": ("after", "app.mall.catalog", "commit"),
+    "paying: event published": ("after", "app.core.events", "publish"),
+    "paying: committed, not answered": ("after", "app.payments.routes", "take_transaction"),
+    "refunding: agreed, not committed": ("after", "app.mall.aftersales.refunds", "agree"),
     "refunding: committed, not answered": ("after", "app.core.idempotency", "run"),
-    "sequencing: moved, not committed": ("after", "app.worker", "sequence_once"),
+    "sequencing: moved, not committed": ("after", "app.processes.worker", "sequence_once"),
     "consuming: cursor about to move": ("before", "app.core.events.consumers", "_advance"),
     "job: WeChat not asked": ("before", "app.wechat.WechatPay", "refund"),
     "job: WeChat has the refund, nothing kept": ("after", "app.wechat.WechatPay", "refund"),
@@ -82,9 +82,8 @@ def arm_consumer(name: str) -> None:
             return dataclasses.replace(consumer, apply=fatal("after", consumer.apply))
         return dataclasses.replace(consumer, send=fatal("after", consumer.send))  # type: ignore[call-arg]
 
-    position = next(i for i, consumer in enumerate(rooms.CONSUMERS) if consumer.name == name)
-    rooms.CONSUMERS[position] = armed(rooms.CONSUMERS[position])
-    assert worker_process.CONSUMERS is rooms.CONSUMERS
+    position = next(i for i, consumer in enumerate(modules.consumers()) if consumer.name == name)
+    modules.consumers()[position] = armed(modules.consumers()[position])
 
 
 def main(role: str, point: str, descriptor: str | None = None) -> None:

@@ -7,11 +7,11 @@ import asyncpg
 import httpx
 import pytest
 
-from app import rooms
-from app.auditor import run_audit
-from app.core import db as sql
-from app.core.db import AsyncSession, Database
+from app import modules
+from app.core.db import Database, Session
+from app.processes.auditor import run_audit
 from app.wechat import TradeState
+from tests import sql
 from tests.audit import audit
 from tests.conftest import Drain, Stage
 from tests.shop import Shop
@@ -34,7 +34,7 @@ async def books(
     for quantity in (2, 3):
         placed = await buyer.order(quantity)
         await buyer.pay(placed)
-        paid.append(placed["orders"][0])
+        paid.append(placed["order"])
     await hq.post(
         f"/v1/admin/mall/orders/{paid[0]['id']}/refunds",
         json={"lines": [{"line": paid[0]["lines"][0]["id"], "quantity": 1, "restock": True}], "reason": "破损"},
@@ -43,15 +43,13 @@ async def books(
     await buyer.order(1)
     closed, late = await buyer.order(4), await buyer.order(90)
     for key, placed in enumerate((closed, late)):
-        gone = await buyer.post(
-            f"/v1/mall/orders/{placed['orders'][0]['id']}/closure", headers={"Idempotency-Key": str(key)}
-        )
+        gone = await buyer.post(f"/v1/mall/orders/{placed['order']['id']}/close", headers={"Idempotency-Key": str(key)})
         assert gone.json()["status"] == "closed"
     wrong = await buyer.order(9)
-    for placed, asked in ((wrong, {"amount_fen": 7}), (late, {})):
+    for placed, request in ((wrong, {"amount_fen": 7}), (late, {})):
         simulator_of(stage).charges[placed["payment"]["charge"]].state = TradeState.NOTPAY
-        word = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"], **asked))
-        assert (await word.say(api)).status_code == (400 if asked else 204)
+        word = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"], **request))
+        assert (await word.say(api)).status_code == (400 if request else 204)
     await run_jobs()
     await stage.deliver()
     await drain()
@@ -112,7 +110,7 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
         ["holds 700 in suspense, it should be 0"],
     ),
     "a discrepancy without its suspense": (
-        f"""INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, facts)
+        f"""INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, reported)
             VALUES ({NOBODY}, 'TX', 'amount', {CHARGE}, '{{"amount_fen": 5}}')""",
         ["holds 0 in suspense, it should be 5"],
     ),
@@ -150,11 +148,11 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
     ),
     "paid out in the mall, abnormal at payments": (
         f"UPDATE payments_refund SET status = 'abnormal' WHERE id = {AGREED};" + unpost("refund_paid"),
-        ["0 was paid out, facts tell of 12800"],
+        ["0 was paid out, events tell of 12800"],
     ),
     "paid out at payments, agreed in the mall": (
         "UPDATE mall_refund SET status = 'agreed', paid_at = NULL;" + lose("mall.refund_paid"),
-        ["is agreed, by the facts that were delivered it is paid"],
+        ["is agreed, by the events that were delivered it is paid"],
     ),
     "a refund that is not its lines": (
         "UPDATE mall_refund_line SET amount_fen = 1",
@@ -175,32 +173,43 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
         ["its lines' goods paid come to 0, goods less discounts are 51200"],
     ),
     "RefundAgreed was never told": (
-        lose("mall.refund_agreed") + "DELETE FROM stores_performance WHERE amount_fen < 0;",
-        ["is agreed as 12800, RefundAgreed facts tell of nothing"],
+        lose("mall.refund_agreed")
+        + "DELETE FROM stores_performance WHERE amount_fen < 0;"
+        + "UPDATE stores_party_day SET refunds_fen = 0; UPDATE stores_path_day SET refunds_fen = 0;",
+        ["is agreed as 12800, RefundAgreed events tell of nothing"],
     ),
-    "RefundPaid was lost": (lose("mall.refund_paid"), ["is paid out with 12800, RefundPaid facts tell of 0"]),
+    "a path's total of a day forgets a refund": (
+        "UPDATE stores_path_day SET refunds_fen = 0",
+        ["is 64000/0/2 sold/refunded/orders, entries say 64000/12800/2"],
+    ),
+    "a store's total of a day counts an order too many": (
+        "UPDATE stores_party_day SET orders = orders + 1 WHERE role = 'store'",
+        ["is 64000/12800/3 sold/refunded/orders, entries say 64000/12800/2"],
+    ),
+    "RefundPaid was lost": (lose("mall.refund_paid"), ["is paid out with 12800, RefundPaid events tell of 0"]),
     "OrderClosed was lost": (
         f"DELETE FROM event WHERE type = 'mall.order_closed' AND stream = {CLOSED}",
-        ["is closed, 0 OrderClosed facts tell of it"],
+        ["is closed, 0 OrderClosed events tell of it"],
     ),
     "OrderPaid tells another amount": (
         f"""UPDATE event SET payload = jsonb_set(payload, '{{paid_fen}}', '1')
             WHERE type = 'mall.order_paid' AND stream = {PAID}""",
-        ["is paid with 25600, OrderPaid facts tell of 1"],
+        ["is paid with 25600, OrderPaid events tell of 1"],
     ),
 }
 
 
 async def breaches_of(db: Database, seed: str) -> list[str]:
-    """What every room's audit says of the books with one thing wrong in them; the books stay as they were."""
+    """What every module's audit says of the books with one thing wrong in them; the books stay as they were."""
     found: list[str] = []
     with pytest.raises(Undo):
         async with db.transaction() as session:
             for table in ("ledger_entry", "ledger_transfer", "event", "attribution_line", "stores_performance"):
                 await sql.execute(session, f"ALTER TABLE {table} DISABLE TRIGGER USER")
             await sql.execute(session, seed)
-            for check in rooms.AUDITS.values():
-                found += await check(session)
+            for checks in modules.audits().values():
+                for check in checks:
+                    found += await check(session)
             raise Undo
     return found
 
@@ -222,8 +231,8 @@ async def test_the_database_itself_refuses_a_refund_status_that_is_not_so(db: Da
 
 
 async def test_an_audit_may_take_its_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def clock(session: AsyncSession) -> list[str]:
+    async def clock(session: Session) -> list[str]:
         return [await sql.fetchval(session, "SHOW statement_timeout")]
 
-    monkeypatch.setitem(rooms.AUDITS, "clock", clock)
+    monkeypatch.setitem(modules.audits(), "clock", [clock])
     assert (await run_audit(db))["clock"] == ["0"]

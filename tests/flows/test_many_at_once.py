@@ -10,18 +10,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.core import db as sql
 from app.core.auth import Actor, Kind, Role
 from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
-from app.mall import jobs
 from app.mall.catalog import products, stock
 from app.mall.catalog.schemas import NewSku, ProductCreate, StockUpdate
 from app.mall.orders import flows
+from app.mall.orders.schemas import CloseReason
+from app.payments import jobs as payments_jobs
 from app.wechat import TradeState
-from tests.audit import audit, count, facts, refunds_due
+from tests import sql
+from tests.audit import audit, count, events, refunds_due
 from tests.conftest import Drain, Stage
 from tests.shop import Person, Shop, open_shop
 from tests.wechat_words import paid_word, pay_in_silence, simulator_of
@@ -112,7 +113,7 @@ async def test_a_hundred_orders_notified_twenty_five_times_each_are_paid_once(
     assert Counter(await asyncio.gather(*(deliver(word) for word in words))) == {204: 2500}
     assert await count(db, "SELECT count(*) FROM mall_order WHERE status = 'paid'") == 100
     assert await count(db, "SELECT count(*) FROM ledger_transfer WHERE kind = 'charge_paid'") == 100
-    assert await facts(db, "mall.order_paid") == 100
+    assert await events(db, "mall.order_paid") == 100
     assert await stock_row(db, shop) == (0, 0, 100)
     await drain()
     assert await audit(db) == []
@@ -149,8 +150,8 @@ async def test_paying_while_the_order_closes_ends_paid_or_refunded(
         await stage.deliver()
 
     async def race(number: int, one: dict[str, Any]) -> None:
-        charge, order_id = one["payment"]["charge"], parse("ord", one["orders"][0]["id"])
-        close = flows.close_order(runtime, order_id, reason="expired")
+        charge, order_id = one["payment"]["charge"], parse("ord", one["order"]["id"])
+        close = flows.close_order(runtime, order_id, reason=CloseReason.TIMEOUT)
         if number % 3 == 0:
             word = paid_word(stage, await pay_in_silence(stage, charge))
             payment: Awaitable[Any] = word.say(api)
@@ -162,7 +163,7 @@ async def test_paying_while_the_order_closes_ends_paid_or_refunded(
 
     await asyncio.gather(*(race(number, one) for number, one in enumerate(placed)))
     for one in placed:  # a sweep later: whatever was left open by a collision is closed or found paid
-        await flows.close_order(runtime, parse("ord", one["orders"][0]["id"]), reason="expired")
+        await flows.close_order(runtime, parse("ord", one["order"]["id"]), reason=CloseReason.TIMEOUT)
     await run_jobs()
     await stage.deliver()
     await drain()
@@ -173,7 +174,7 @@ async def test_paying_while_the_order_closes_ends_paid_or_refunded(
         assert status == 200
         async with db.transaction() as session:
             row = await sql.fetchrow(
-                session, "SELECT status FROM mall_order WHERE id = $1", parse("ord", one["orders"][0]["id"])
+                session, "SELECT status FROM mall_order WHERE id = $1", parse("ord", one["order"]["id"])
             )
         assert row is not None
         state = simulator_of(stage).charges[one["payment"]["charge"]].state
@@ -188,7 +189,7 @@ async def test_paying_while_the_order_closes_ends_paid_or_refunded(
 
 async def close_then_pay_late(stage: Stage, runtime: Runtime, placed: dict[str, Any]) -> dict[str, Any]:
     """The order closes; then it turns out that WeChat had taken the money all the same."""
-    assert await flows.close_order(runtime, parse("ord", placed["orders"][0]["id"]), reason="expired")
+    assert await flows.close_order(runtime, parse("ord", placed["order"]["id"]), reason=CloseReason.TIMEOUT)
     charge = placed["payment"]["charge"]
     simulator_of(stage).charges[charge].state = TradeState.NOTPAY
     return await pay_in_silence(stage, charge)
@@ -201,7 +202,7 @@ async def test_late_money_buys_the_order_when_the_units_are_still_there(
     placed = await buyer.order(2)
     late = await close_then_pay_late(stage, runtime, placed)
     assert (await paid_word(stage, late).say(api)).status_code == 204
-    order = (await buyer.get(f"/v1/mall/orders/{placed['orders'][0]['id']}")).json()
+    order = (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()
     assert (order["status"], order["closed_at"], order["close_reason"]) == ("paid", None, None)
     assert await stock_row(db, shop) == (98, 0, 2)
     await drain()
@@ -230,10 +231,10 @@ async def test_late_money_is_refunded_by_itself_when_the_units_are_gone(
     await stage.deliver()
     await drain()
     assert await refunds_due(db) == 0
-    order = (await slow.get(f"/v1/mall/orders/{placed['orders'][0]['id']}")).json()
+    order = (await slow.get(f"/v1/mall/orders/{placed['order']['id']}")).json()
     assert (order["status"], order["paid_fen"]) == ("closed", 0)
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1
-    assert await facts(db, "mall.order_paid") == 1
+    assert await events(db, "mall.order_paid") == 1
     assert await audit(db) == []
 
 
@@ -256,7 +257,7 @@ async def test_a_second_payment_of_one_order_is_refunded_by_itself(
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
-    first, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    first, order_id = placed["payment"]["charge"], placed["order"]["id"]
     second = await pay_anew(stage, db, buyer, order_id, dead=first)
     words = [paid_word(stage, await pay_in_silence(stage, charge)) for charge in (first, second)]
     replies = await asyncio.gather(*(word.say(api) for word in words * 5))
@@ -264,7 +265,7 @@ async def test_a_second_payment_of_one_order_is_refunded_by_itself(
     await run_jobs()
     await stage.deliver()
     await drain()
-    assert await facts(db, "mall.order_paid") == 1
+    assert await events(db, "mall.order_paid") == 1
     assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'settled'") == 2
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1
     assert await stock_row(db, shop) == (99, 0, 1)
@@ -285,17 +286,17 @@ async def test_a_charge_left_open_on_a_paid_order_is_closed_or_its_money_goes_ba
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
-    first, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    first, order_id = placed["payment"]["charge"], placed["order"]["id"]
     second = await pay_anew(stage, db, buyer, order_id, dead=first)
     assert (await paid_word(stage, await pay_in_silence(stage, first)).say(api)).status_code == 204
     if paid:
         await pay_in_silence(stage, second)
-    await jobs.close_charges(runtime)
+    await payments_jobs.close_charges(runtime)
     assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'open'") == 1, "its time is not over"
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE payments_charge SET expires_at = expires_at - interval '1 day'")
     for _ in range(2):
-        await jobs.close_charges(runtime)
+        await payments_jobs.close_charges(runtime)
     await run_jobs()
     await stage.deliver()
     await drain()
@@ -312,7 +313,7 @@ async def test_asking_to_pay_again_from_two_phones_opens_one_new_charge(stage: S
     simulator_of(stage).charges[placed["payment"]["charge"]].state = TradeState.CLOSED
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE payments_charge SET prepaid_at = prepaid_at - interval '2 hours'")
-    path = f"/v1/mall/orders/{placed['orders'][0]['id']}/payment"
+    path = f"/v1/mall/orders/{placed['order']['id']}/payment"
     replies = await asyncio.gather(*(buyer.post(path) for _ in range(8)))
     assert {reply.status_code for reply in replies} == {200}
     assert len({reply.json()["charge"] for reply in replies}) == 1
@@ -327,7 +328,7 @@ async def test_forty_refunds_at_once_never_exceed_what_was_paid(
     buyer = await shop.customer()
     placed = await buyer.order()
     await buyer.pay(placed)
-    order = placed["orders"][0]
+    order = placed["order"]
     manager = await shop.staff("hq")
 
     async def refund(number: int) -> httpx.Response:
@@ -389,8 +390,8 @@ async def test_orders_of_the_same_skus_in_any_line_order_never_deadlock(
             if number % 2:
                 word = paid_word(stage, await pay_in_silence(stage, placed.json()["payment"]["charge"]))
                 return (await word.say(api)).status_code
-            order_id = parse("ord", placed.json()["orders"][0]["id"])
-            return 204 if await flows.close_order(runtime, order_id, reason="customer") else 500
+            order_id = parse("ord", placed.json()["order"]["id"])
+            return 204 if await flows.close_order(runtime, order_id, reason=CloseReason.BUYER) else 500
 
     assert Counter(await asyncio.gather(*(buy(number) for number in range(120)))) == {204: 120}
     name = db.url.rsplit("/", 1)[1].split("?")[0]

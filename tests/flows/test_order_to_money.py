@@ -25,7 +25,7 @@ async def test_an_order_is_placed_paid_and_partly_refunded(
     assert quote.json()["payable_fen"] == 2 * shop.price_fen
 
     placed = await buyer.order(2)
-    order = placed["orders"][0]
+    order = placed["order"]
     assert order["status"] == "unpaid"
     assert set(placed["payment"]["wechat_pay"]) == {"timeStamp", "nonceStr", "package", "signType", "paySign"}
 
@@ -49,7 +49,7 @@ async def test_an_order_is_placed_paid_and_partly_refunded(
     await stage.deliver()
     await drain()
     async with db.transaction() as session:
-        from app.core import db as sql
+        from tests import sql
 
         row = await sql.fetchrow(
             session, "SELECT status FROM mall_refund WHERE id = $1", parse("rfd", refund.json()["id"])

@@ -8,20 +8,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from app.core import db as sql
 from app.core.db import Database
 from app.core.ids import new_id, wire
 from app.core.runtime import Runtime
-from app.mall import jobs
+from app.mall.orders import jobs
+from app.simulator import charges as wire_charges
+from app.simulator import refunds as wire_refunds
+from app.simulator.signing import forged_headers
 from app.wechat import TradeState
 from app.wechat.signatures import reply_text
-from app.wechat.simulator import charges as wire_charges
-from app.wechat.simulator import refunds as wire_refunds
-from app.wechat.simulator.signing import forged_headers
-from tests.audit import audit, count, facts
+from tests import sql
+from tests.audit import audit, count, events
 from tests.conftest import Drain, Stage
 from tests.shop import Shop
-from tests.wechat_words import Word, paid_word, pay_in_silence, simulator_of
+from tests.wechat_words import Word, notify_path, paid_word, pay_in_silence, simulator_of
 
 
 def other_amount(transaction: dict[str, Any]) -> None:
@@ -70,11 +70,11 @@ async def test_a_changed_payment_is_refused_and_put_down_for_finance(
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
-    charge, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    charge, order_id = placed["payment"]["charge"], placed["order"]["id"]
     transaction = await pay_in_silence(stage, charge)
     if state == "closed":
         simulator_of(stage).charges[charge].state = TradeState.NOTPAY
-        closed = await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
+        closed = await buyer.post(f"/v1/mall/orders/{order_id}/close", headers={"Idempotency-Key": "close"})
         assert closed.json()["status"] == "closed"
     change(transaction)
     word = paid_word(stage, transaction)
@@ -84,7 +84,7 @@ async def test_a_changed_payment_is_refused_and_put_down_for_finance(
     assert (await buyer.get(f"/v1/mall/orders/{order_id}")).json()["status"] == state
     assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = $1", kind) == 1
     assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
-    assert await facts(db, "mall.order_paid") == 0
+    assert await events(db, "mall.order_paid") == 0
     suspense = "SELECT coalesce(-sum(amount_fen), 0)::bigint FROM ledger_entry WHERE account = 'suspense'"
     assert await count(db, suspense) == {"amount": 1, "payer": shop.price_fen}.get(kind, 0), "what landed with us"
     assert await audit(db) == []
@@ -106,7 +106,7 @@ async def test_finance_reads_what_was_put_down_and_is_told_of_it(
     rest = (await hq.get(path, params={"after": first["next"]})).json()
     seen = first["items"] + rest["items"]
     assert [(one["kind"], one["charge"]) for one in seen] == [("merchant", charges[1]), ("amount", charges[0])]
-    assert (seen[1]["facts"]["amount_fen"], rest["next"]) == (1, None)
+    assert (seen[1]["reported"]["amount_fen"], rest["next"]) == (1, None)
     assert (await (await shop.staff("region", "/hq/east/")).get(path)).status_code == 403
     assert 'siyu_payment_discrepancies{kind="amount"} 1.0' in (await api.get("/metrics")).text
 
@@ -122,7 +122,7 @@ async def test_the_right_word_still_pays_after_wrong_ones(
         change(changed)
         assert (await paid_word(stage, changed).say(api)).status_code == 400
     assert (await paid_word(stage, transaction).say(api)).status_code == 204
-    assert (await buyer.get(f"/v1/mall/orders/{placed['orders'][0]['id']}")).json()["status"] == "paid"
+    assert (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()["status"] == "paid"
     await drain()
     assert await audit(db) == []
 
@@ -134,9 +134,9 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
     """WeChat promises one transaction per number; should it ever break that, no money passes unseen."""
     buyer = await shop.customer()
     placed = await buyer.order(100)
-    charge, order_id = placed["payment"]["charge"], placed["orders"][0]["id"]
+    charge, order_id = placed["payment"]["charge"], placed["order"]["id"]
     if state != "paid":
-        await buyer.post(f"/v1/mall/orders/{order_id}/closure", headers={"Idempotency-Key": "close"})
+        await buyer.post(f"/v1/mall/orders/{order_id}/close", headers={"Idempotency-Key": "close"})
         known = simulator_of(stage).charges[charge]
         known.state = TradeState.NOTPAY
         other = await shop.customer()
@@ -144,7 +144,7 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
     transaction = await pay_in_silence(stage, charge)
     assert (await paid_word(stage, transaction).say(api)).status_code == 204
     if state != "paid":  # the units are free once more, so that nothing but the number speaks against the second
-        await other.post(f"/v1/mall/orders/{blocker['orders'][0]['id']}/closure", headers={"Idempotency-Key": "close"})
+        await other.post(f"/v1/mall/orders/{blocker['order']['id']}/close", headers={"Idempotency-Key": "close"})
     second = transaction | {"transaction_id": "4200009999202611210000000009"}
     assert (await paid_word(stage, second).say(api)).status_code == 400
     assert (await paid_word(stage, second).say(api)).status_code == 400
@@ -168,25 +168,25 @@ def stale(stage: Stage, body: bytes) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("path", ["/v1/mall/pay/notify", "/v1/mall/refunds/notify"])
+@pytest.mark.parametrize("what", ["transactions", "refunds"])
 async def test_forged_stale_and_strange_words_write_nothing(
-    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, path: str
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, what: str
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order()
     genuine = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"]))
-    keys = simulator_of(stage).keys
+    keys, path = simulator_of(stage).keys, notify_path(stage, what)
     wrong = [
-        *(Word(forged_headers(keys, genuine.body, turn=turn), genuine.body) for turn in range(3)),
-        Word(stale(stage, genuine.body), genuine.body),
-        Word(genuine.headers, genuine.body + b" "),
-        Word({}, genuine.body),
-        Word(genuine.headers, b""),
+        *(Word(forged_headers(keys, genuine.body, turn=turn), genuine.body, path) for turn in range(3)),
+        Word(stale(stage, genuine.body), genuine.body, path),
+        Word(genuine.headers, genuine.body + b" ", path),
+        Word({}, genuine.body, path),
+        Word(genuine.headers, b"", path),
     ]
     written = """SELECT (SELECT count(*) FROM payments_discrepancy) + (SELECT count(*) FROM ledger_entry)
-                 + (SELECT count(*) FROM event_inbox) + (SELECT count(*) FROM mall_order WHERE status <> 'unpaid')"""
+                 + (SELECT count(*) FROM event_outbox) + (SELECT count(*) FROM mall_order WHERE status <> 'unpaid')"""
     for word in wrong:
-        reply = await word.say(api, path)
+        reply = await word.say(api)
         assert reply.status_code == 401, reply.text
         assert reply.json()["code"] == "FAIL"
         assert "www-authenticate" not in reply.headers
@@ -198,9 +198,9 @@ async def test_i_paid_finds_what_no_word_told(stage: Stage, db: Database, shop: 
     buyer = await shop.customer()
     placed = await buyer.order()
     await pay_in_silence(stage, placed["payment"]["charge"])
-    confirmed = await buyer.post(f"/v1/mall/orders/{placed['orders'][0]['id']}/confirmation")
+    confirmed = await buyer.post(f"/v1/mall/orders/{placed['order']['id']}/confirmation")
     assert confirmed.json()["status"] == "paid"
-    assert confirmed.json()["wechat"]["merchant_trade_no"] == placed["payment"]["charge"]
+    assert confirmed.json()["payments"][0]["wechat"]["merchant_trade_no"] == placed["payment"]["charge"]
     await drain()
     assert await audit(db) == []
 
@@ -211,14 +211,14 @@ async def test_the_sweep_finds_what_no_word_told(
     buyer = await shop.customer()
     placed = await buyer.order()
     await pay_in_silence(stage, placed["payment"]["charge"])
-    path = f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    path = f"/v1/mall/orders/{placed['order']['id']}"
     await jobs.close_expired(runtime)
     assert (await buyer.get(path)).json()["status"] == "unpaid", "its time is not over"
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
     await jobs.close_expired(runtime)
     assert (await buyer.get(path)).json()["status"] == "paid"
-    assert await facts(db, "mall.order_paid") == 1
+    assert await events(db, "mall.order_paid") == 1
     await drain()
     assert await audit(db) == []
 
@@ -237,7 +237,7 @@ async def test_money_given_back_elsewhere_buys_nothing_and_the_order_can_be_paid
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order(2)
-    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['order']['id']}"
     transaction = await pay_in_silence(stage, charge)
     await refund_by_hand(stage, charge, transaction, amount_fen)
     assert (await buyer.post(f"{path}/confirmation")).json()["status"] == "unpaid"
@@ -258,15 +258,15 @@ async def test_an_order_whose_money_was_given_back_elsewhere_closes_and_stays_cl
 ) -> None:
     buyer = await shop.customer()
     placed = await buyer.order(2)
-    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['orders'][0]['id']}"
+    charge, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['order']['id']}"
     transaction = await pay_in_silence(stage, charge)
     await refund_by_hand(stage, charge, transaction, 25_600)
-    closed = await buyer.post(f"{path}/closure", headers={"Idempotency-Key": "close"})
+    closed = await buyer.post(f"{path}/close", headers={"Idempotency-Key": "close"})
     assert closed.json()["status"] == "closed"
     assert (await paid_word(stage, transaction).say(api)).status_code == 400
     assert (await buyer.post(f"{path}/confirmation")).json()["status"] == "closed"
     assert await count(db, "SELECT reserved + sold FROM mall_stock") == 0
-    assert await facts(db, "mall.order_paid") == 0
+    assert await events(db, "mall.order_paid") == 0
     await drain()
     assert await audit(db) == []
 

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from app.core.db import Database, asyncpg_url
 from app.core.embedded.processes import began
 from app.core.settings import Settings
-from app.development import environment_of, isolated
+from app.processes.dev import environment_of, isolated
+from tests import sql
 from tests.audit import becomes
 
 
@@ -147,6 +148,14 @@ async def test_who_migrates_second_waits_for_the_first(settings: Settings, db: D
     await first.close()
     code, printed = await second
     assert (code, "schema at" in printed) == (0, True), printed
+
+
+async def test_a_database_of_the_earlier_history_is_refused_in_a_line(settings: Settings, db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE alembic_version SET version_num = '0009'")
+    code, printed = await run(settings, "migrate")
+    assert (code, "make a new one" in printed, "Traceback" in printed) == (1, True, False), printed
+    assert (await run(settings, "audit"))[0] == 2
 
 
 @pytest.mark.parametrize("command", ["dev", "seed", "simulator"])

@@ -1,4 +1,4 @@
-"""Who is credited: whatever the touches and bonds, the house rules hold on every line."""
+"""Who is credited: whatever the touches and bonds, the rules of credit hold on every line."""
 
 from uuid import UUID
 
@@ -59,7 +59,7 @@ def persons(found: Candidates, credited: list[UUID | None]) -> list[UUID]:
 
 
 @given(FOUND, VISITS)
-def test_the_house_rules_hold(found: Candidates, visit: RoomVisit | None) -> None:
+def test_the_rules_of_credit_hold(found: Candidates, visit: RoomVisit | None) -> None:
     line = new_id()
     credit = decide(line, found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
     paid = persons(found, [credit.distributor_id, credit.upline_id])
@@ -68,9 +68,9 @@ def test_the_house_rules_hold(found: Candidates, visit: RoomVisit | None) -> Non
         if found.guide.person_id is not None:
             paid.append(found.guide.person_id)
 
-    assert BUYER not in paid, "nobody earns by buying himself"
+    assert BUYER not in paid, "nobody earns by their own purchase"
     assert len(paid) == len(set(paid)), "one person earns one way"
-    assert credit.upline_id is None or credit.distributor_id is not None, "no upline without his distributor"
+    assert credit.upline_id is None or credit.distributor_id is not None, "no upline without their distributor"
     assert credit.upline_id != credit.distributor_id or credit.upline_id is None
     assert sum(party is not None for party in (credit.distributor_id, credit.upline_id)) <= 2
 

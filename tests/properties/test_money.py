@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.core.ids import new_id
 from app.core.money import WHOLE_BPS, clawed_back, share, split
-from app.mall.orders.rules import Price, PricedLine, refund_of_units
+from app.mall.aftersales.rules import refund_of_units
+from app.mall.promotions.rules import Price, PricedLine
 
 FEN = st.integers(0, 10**12)
 BPS = st.integers(0, WHOLE_BPS)

@@ -7,8 +7,8 @@ import pytest
 from app.core.clock import china_day, rfc3339
 from app.core.ids import new_id
 from app.core.money import clawed_back, share, split
+from app.mall.aftersales.rules import refund_of_units
 from app.mall.orders.checkout import order_number
-from app.mall.orders.rules import refund_of_units
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from app.core.auth.families import (
 )
 from app.core.auth.policy import (
     Allow,
+    AnyStaff,
     CurrentCustomer,
     CurrentLogin,
     CurrentStaff,
@@ -27,6 +28,7 @@ from app.core.auth.policy import (
 __all__ = [
     "Actor",
     "Allow",
+    "AnyStaff",
     "CurrentCustomer",
     "CurrentLogin",
     "CurrentStaff",

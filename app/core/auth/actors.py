@@ -38,6 +38,11 @@ class Actor:
     def wire_id(self) -> str:
         return wire("cus" if self.kind is Kind.CUSTOMER else "stf", self.id)
 
+    @property
+    def scope(self) -> str:
+        """The pattern of paths within reach, for `core.db.within`."""
+        return self.scope_path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
     def reaches(self, path: str) -> bool:
         """Whether something at `path` lies within this staff member's scope."""
         return self.kind is Kind.STAFF and path.startswith(self.scope_path)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import LargeBinary
 from sqlmodel import Field
 
-from app.core.tables import Table, made_at, moment, text
+from app.core.tables import Table, created_at, moment, text
 
 
 class TokenFamily(Table, table=True):
@@ -19,7 +19,7 @@ class TokenFamily(Table, table=True):
     subject_id: UUID = Field(index=True)
     role: str | None = text(default=None)
     scope_path: str = text()
-    opened_at: datetime = made_at()
+    opened_at: datetime = created_at()
     revoked_at: datetime | None = moment(default=None)
 
 

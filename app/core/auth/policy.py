@@ -3,14 +3,19 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.core.auth import families, tokens
 from app.core.auth.actors import Actor, Kind, Role
 from app.core.errors import AppError, Forbidden, Unauthenticated
 from app.core.runtime import Runtime
 
-_bearer = HTTPBearer(auto_error=False, description="The access token of POST /v1/session or POST /v1/admin/session.")
+
+def _token(request: Request) -> str:
+    """The bearer token of the request. Raises Unauthenticated without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    return token
 
 
 class Allow:
@@ -26,13 +31,14 @@ class Allow:
         self.kind = kind
         self.roles = frozenset(roles)
 
-    async def __call__(
-        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Actor:
-        if credentials is None:
-            raise Unauthenticated
+    @property
+    def lets_in(self) -> tuple[str, ...]:
+        """The published security schemes, any of which will do."""
+        return (self.kind.value,)
+
+    async def __call__(self, request: Request) -> Actor:
         runtime: Runtime = request.app.state.runtime
-        actor = tokens.read(runtime.settings, credentials.credentials)
+        actor = tokens.read(runtime.settings, _token(request))
         if actor.kind is not self.kind:
             raise Forbidden
         if actor.kind is Kind.STAFF:
@@ -50,17 +56,15 @@ class LoggedIn(Allow):
 
     errors = (Unauthenticated,)
 
+    lets_in = tuple(kind.value for kind in Kind)
+
     def __init__(self) -> None:
         super().__init__(Kind.CUSTOMER)
 
-    async def __call__(
-        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Actor:
-        if credentials is None:
-            raise Unauthenticated
+    async def __call__(self, request: Request) -> Actor:
         runtime: Runtime = request.app.state.runtime
-        kind = tokens.read(runtime.settings, credentials.credentials).kind
-        return await (staff if kind is Kind.STAFF else customers)(request, credentials)
+        kind = tokens.read(runtime.settings, _token(request)).kind
+        return await (staff if kind is Kind.STAFF else customers)(request)
 
 
 class Public:
@@ -80,4 +84,9 @@ public: Any = Depends(Public())
 
 CurrentCustomer = Annotated[Actor, Depends(customers)]
 CurrentStaff = Annotated[Actor, Depends(staff)]
+"""Staff who read or change what lies within their scope: the route gives the actor on."""
+
+AnyStaff = Annotated[Actor, Depends(staff)]
+"""Staff of every role, for what all of them read alike."""
+
 CurrentLogin = Annotated[Actor, Depends(logged_in)]

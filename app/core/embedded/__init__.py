@@ -34,18 +34,18 @@ def engines(settings: Settings) -> Iterator[Settings]:
     Raises EngineFailed when a server cannot be started, and its kind EngineNotReady when an owner's never answers.
     """
     data_dir = settings.data_dir.resolve()
-    wanted: dict[str, Engine] = {}
+    needed: dict[str, Engine] = {}
     if not settings.database_url:
-        wanted["database_url"] = Postgres(data_dir, disposable=settings.environment == "test")
+        needed["database_url"] = Postgres(data_dir, disposable=settings.environment == "test")
     if not settings.redis_url:
-        wanted["redis_url"] = Valkey(data_dir)
-    if not wanted:
+        needed["redis_url"] = Valkey(data_dir)
+    if not needed:
         yield settings
         return
     with Claims(open_data_folder(data_dir)) as claims, Children() as children:
         try:
-            urls = _bring_up(list(wanted.values()), claims, children)
-            yield settings.model_copy(update={field: urls[engine.name] for field, engine in wanted.items()})
+            urls = _bring_up(list(needed.values()), claims, children)
+            yield settings.model_copy(update={field: urls[engine.name] for field, engine in needed.items()})
         finally:
             claims.withdraw()
 

@@ -1,6 +1,6 @@
 """Who owns which server: one locked file per server, and a run file in which the owner tells the others where it is.
 
-The lock (flock) is the truth: it is held exactly as long as the owner lives, whatever kills him. All that is read or
+The lock (flock) is the truth: it is held exactly as long as the owner lives, whatever kills it. All that is read or
 written by the way of claiming happens behind one more lock, the gate, held for an instant. So of two programs that
 start together one gets all the servers it wants, and a run file beside a held lock was written by its present holder.
 """

@@ -28,7 +28,7 @@ def open_data_folder(data_dir: Path) -> Path:
 
     Raises EngineFailed when they are another user's, whose servers we could not reach either.
     """
-    # As root the database runs as another user, who has to pass through these folders; he can list neither.
+    # As root the database runs as another user, which has to pass through these folders and can list neither.
     mode = 0o711 if os.geteuid() == 0 else 0o700
     run = data_dir / "run"
     for folder in (data_dir, run):
@@ -56,13 +56,15 @@ def private_folder(path: Path, account: Account) -> Path:
     return path
 
 
-def socket_folder(wanted: Path, data_dir: Path, account: Account) -> Path:
-    """A private folder for one server's socket: `wanted`, or a short one where `wanted` makes no usable socket path."""
+def socket_folder(preferred: Path, data_dir: Path, account: Account) -> Path:
+    """A private folder for one server's socket: `preferred`, or a short one where that makes no usable path."""
     # Both libpq and asyncpg read a comma as the beginning of a second host, and the server's own list needs no quotes.
-    usable = len(os.fsencode(wanted)) + SOCKET_NAME_LENGTH <= SOCKET_PATH_LIMIT and not set(str(wanted)) & set(',"')
+    usable = len(os.fsencode(preferred)) + SOCKET_NAME_LENGTH <= SOCKET_PATH_LIMIT and not set(str(preferred)) & set(
+        ',"'
+    )
     if usable:
-        return private_folder(wanted, account)
-    name = f"siyu-{_digest(data_dir)}-{wanted.name}"
+        return private_folder(preferred, account)
+    name = f"siyu-{_digest(data_dir)}-{preferred.name}"
     temporary = Path(tempfile.gettempdir()).resolve()
     if len(os.fsencode(temporary / name)) + SOCKET_NAME_LENGTH > SOCKET_PATH_LIMIT or not account.reaches(temporary):
         temporary = Path("/tmp")  # noqa: S108  private_folder refuses a folder that somebody else laid there
@@ -96,7 +98,10 @@ def wheel_program(package: str, *path: str) -> Path:
     """An executable that ships inside an installed package. Raises EngineFailed when it is not there."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise EngineFailed(f"the package {package} is not installed; install it, or set both server URLs")
+        raise EngineFailed(
+            f"the package {package} is not installed: pip install 'siyu[embedded]', "
+            "or set SIYU_DATABASE_URL and SIYU_REDIS_URL"
+        )
     found = Path(spec.origin).parent.joinpath(*path)
     if not found.is_file():
         raise EngineFailed(f"{package} has no {'/'.join(path)}")

@@ -16,7 +16,7 @@ from .processes import Child, Children, Log, environment, runs, wait_until
 
 NAME = "siyu"  # of the database and of its superuser
 CREATE_MISSING_DATABASE = (
-    f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"  # noqa: S608  constants only
+    f"SELECT 'CREATE DATABASE {NAME}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{NAME}') \\gexec\n"
 )
 TUNING = {
     "listen_addresses": "",
@@ -67,10 +67,10 @@ class Postgres:
         if not account.is_us and cluster.stat().st_uid != account.uid:  # root copied or restored it
             account.take_over(cluster)
         inside = account.is_us or account.reaches(self._data_dir)
-        wanted = (self._data_dir if inside else cluster.parent) / "run" / self.name
+        preferred = (self._data_dir if inside else cluster.parent) / "run" / self.name
         if not inside:
-            wanted.parent.mkdir(mode=0o711, exist_ok=True)
-        self._sockets = socket_folder(wanted, self._data_dir, account)
+            preferred.parent.mkdir(mode=0o711, exist_ok=True)
+        self._sockets = socket_folder(preferred, self._data_dir, account)
         for stale in (self.socket, self.socket.with_name(f"{self.socket.name}.lock")):
             stale.unlink(missing_ok=True)
         _disown(cluster)

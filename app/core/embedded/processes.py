@@ -149,15 +149,15 @@ def runs(pid: int, executable: str) -> bool:
 def stop_leftover(pid: int, start: str, executable: str, stop_signal: signal.Signals) -> None:
     """Stop a server whose owner is gone, if `pid` still is that very process: same start time, same program."""
     deadline = time.monotonic() + STOP_WITHIN_S
-    wanted = stop_signal
+    sent = stop_signal
     while began(pid) == start and runs(pid, executable):
         try:
-            os.kill(pid, wanted)
+            os.kill(pid, sent)
         except ProcessLookupError:
             return
         while began(pid) == start and time.monotonic() < deadline:
             time.sleep(0.02)
-        wanted, deadline = signal.SIGKILL, time.monotonic() + 5.0
+        sent, deadline = signal.SIGKILL, time.monotonic() + 5.0
 
 
 def _ps(pid: int, column: str) -> str | None:

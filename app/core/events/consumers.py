@@ -1,47 +1,48 @@
 """Readers of the log: transactional ones and relays, and one step of each."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
+import msgspec
 import structlog
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.core import db
-from app.core.db import AsyncSession
-from app.core.events.log import Fact, Recorded, decode
+from app.core.db import BulkInsert, Listing, Session, Statement, savepoint
+from app.core.events.log import Event, LoggedEvent, Recorded, decode, names_of
+from app.core.events.models import DeadLetterRow
+from app.core.faults import is_transient
 from app.core.ids import new_id
 from app.core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 500
+_BATCH = 1_000
 _WINDOW = 10_000
-"""How many numbers one statement passes over, so that a reader of a rare fact gets through a log of any length."""
+"""How many numbers one statement passes over, so that a reader of a rare event gets through a log of any length."""
 _TRIES = 3
 
-Apply = Callable[[AsyncSession, Sequence[Recorded[Any]]], Awaitable[None]]
+Apply = Callable[[Session, Sequence[Recorded[Any]]], Awaitable[None]]
 Send = Callable[[Runtime, Sequence[Recorded[Any]]], Awaitable[None]]
-Refused = tuple[asyncpg.Record, str | None]
-"""An event that is to be parked with its error, or without one when it only waits behind another of its stream."""
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """One named reader. `facts` are the types it reads; its name is its cursor and must never change."""
+    """One named reader. `events` are the types it reads; its name is its cursor and must never change.
+
+    `concerning` narrows them: a predicate in SQL's JSON path language over the payload. The database passes over the
+    others, which costs a thirtieth of sending and decoding them here.
+    """
 
     name: str
-    facts: tuple[type[Fact], ...]
+    events: tuple[type[Event], ...]
     batch: int = field(default=_BATCH, kw_only=True)
+    concerning: str | None = field(default=None, kw_only=True)
 
-    @property
-    def kinds(self) -> dict[str, type[Fact]]:
-        return {fact.type_name(): fact for fact in self.facts}
+    @cached_property
+    def kinds(self) -> Mapping[str, type[Event]]:
+        return names_of(self.events)
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,70 @@ class Transactional(Consumer):
 class Relay(Consumer):
     """`send(runtime, batch)` tells the outside; it must be harmless when a batch comes again.
 
-    Batches come in the order of their numbers, save for what was parked: it is sent after later ones, alone and with
-    `replayed` set.
+    Batches come in the order of their numbers, save for what became a dead letter: it is sent after later ones, alone
+    and with `replayed` set.
     """
 
     send: Send
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event that becomes a dead letter with its error, or without one when it only waits behind another."""
+
+    row: LoggedEvent
+    error: str | None
+
+
+class _DeadLetter(msgspec.Struct, frozen=True):
+    id: UUID
+    consumer: str
+    seq: int
+    stream: UUID
+    type: str
+    error: str | None
+    attempts: int
+
+
+_HEAD = Statement("SELECT coalesce(max(seq), 0) FROM event", int)
+_BEHIND = Statement(
+    """SELECT EXISTS (SELECT FROM event WHERE seq > c.seq) FROM event_cursor c WHERE c.consumer = :name""", bool
+)
+_READ = Listing(
+    """SELECT seq, type, stream, payload::text AS payload, published_at FROM event
+       WHERE seq > :after AND seq <= :until AND type = ANY(:types) AND {filters} ORDER BY seq LIMIT :batch""",
+    LoggedEvent,
+    filters={"concerning": "payload @@ CAST(:concerning AS jsonpath)"},
+    custom_plan=False,
+)
+_REGISTER = Statement("INSERT INTO event_cursor (consumer, seq) VALUES (:name, 0) ON CONFLICT DO NOTHING")
+_CURSOR = Statement("SELECT seq FROM event_cursor WHERE consumer = :name", int)
+_LOCK_CURSOR = Statement("SELECT seq FROM event_cursor WHERE consumer = :name FOR UPDATE", int)
+_TRY_CURSOR = Statement("SELECT seq FROM event_cursor WHERE consumer = :name FOR UPDATE SKIP LOCKED", int)
+_MOVE_CURSOR = Statement("UPDATE event_cursor SET seq = :seq, moved_at = clock_timestamp() WHERE consumer = :name")
+_BLOCKED = Statement(
+    """SELECT DISTINCT stream FROM event_dead_letter
+       WHERE consumer = :name AND resolved_at IS NULL AND stream = ANY(:streams)""",
+    UUID,
+)
+_BURY = BulkInsert(DeadLetterRow, _DeadLetter)
+_CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
+_CHECK_LATER = Statement("SET CONSTRAINTS ALL DEFERRED")
+
+
+async def register(session: Session, consumers: Sequence[Consumer]) -> None:
+    """Give each consumer its cursor; a new one begins at the beginning of the log."""
+    await _REGISTER.run_many(session, [{"name": consumer.name} for consumer in consumers])
+
+
+async def is_behind(session: Session, consumer: Consumer) -> bool:
+    """Whether there are events that the consumer has not passed; without a lock, which would be a write."""
+    return bool(await _BEHIND.first(session, name=consumer.name))
+
+
+async def lock_cursor(session: Session, consumer: Consumer) -> int | None:
+    """Where the consumer stands; nobody else moves it until the transaction ends."""
+    return await _LOCK_CURSOR.first(session, name=consumer.name)
 
 
 async def run_once(runtime: Runtime, consumer: Consumer) -> int:
@@ -78,68 +138,25 @@ async def run_once(runtime: Runtime, consumer: Consumer) -> int:
     return await _relay(runtime, consumer)
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later by itself: no connection, deadlocks, timeouts, shutdown, Redis away."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    while cause is not None and not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
-        cause = cause.__cause__
-    if isinstance(cause, asyncpg.InterfaceError):
-        # The driver uses one class for a lost connection and for a statement that we wrote wrongly.
-        return "connection" in str(cause)
-    return isinstance(
-        cause,
-        (
-            asyncpg.PostgresConnectionError,
-            asyncpg.DeadlockDetectedError,
-            asyncpg.SerializationError,
-            asyncpg.LockNotAvailableError,
-            asyncpg.QueryCanceledError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.InsufficientResourcesError,
-            PoolTimeout,
-            RedisError,
-            OSError,
-        ),
-    )
-
-
-async def _read(session: AsyncSession, consumer: Consumer, after: int) -> tuple[list[asyncpg.Record], int]:
+async def _read(session: Session, consumer: Consumer, after: int) -> tuple[list[LoggedEvent], int]:
     """The next rows of the consumer's types, and the number up to which everything has then been seen."""
-    head = await db.fetchval(session, "SELECT coalesce(max(seq), 0) FROM event")
+    head = await _HEAD.one(session)
     if head <= after:
         return [], after
     until = min(head, after + _WINDOW)
-    rows = await db.fetch(
+    rows = await _READ.all(
         session,
-        """SELECT seq, type, stream, payload, published_at FROM event
-           WHERE seq > $1 AND seq <= $2 AND type = ANY($3) ORDER BY seq LIMIT $4""",
-        after,
-        until,
-        list(consumer.kinds),
-        consumer.batch,
+        after=after,
+        until=until,
+        types=list(consumer.kinds),
+        batch=consumer.batch,
+        concerning=consumer.concerning,
     )
-    return rows, (rows[-1]["seq"] if len(rows) == consumer.batch else until)
+    return rows, (rows[-1].seq if len(rows) == consumer.batch else until)
 
 
-async def _lock_cursor(session: AsyncSession, name: str) -> int | None:
-    seq: int | None = await db.fetchval(
-        session, "SELECT seq FROM event_cursor WHERE consumer = $1 FOR UPDATE SKIP LOCKED", name
-    )
-    return seq
-
-
-async def register(session: AsyncSession, consumers: Sequence[Consumer]) -> None:
-    """Give each consumer its cursor; a new one begins at the beginning of the log."""
-    for consumer in consumers:
-        await db.execute(
-            session,
-            "INSERT INTO event_cursor (consumer, seq) VALUES ($1, 0) ON CONFLICT DO NOTHING",
-            consumer.name,
-        )
-
-
-async def _step(session: AsyncSession, consumer: Transactional, *, one_by_one: bool) -> int:
-    after = await _lock_cursor(session, consumer.name)
+async def _step(session: Session, consumer: Transactional, *, one_by_one: bool) -> int:
+    after = await _TRY_CURSOR.first(session, name=consumer.name)
     if after is None:
         return 0
     rows, seen = await _read(session, consumer, after)
@@ -155,60 +172,51 @@ async def _step(session: AsyncSession, consumer: Transactional, *, one_by_one: b
     return seen - after
 
 
-def _apart(rows: Sequence[asyncpg.Record], blocked: set[UUID]) -> tuple[list[asyncpg.Record], list[Refused]]:
-    """What may be handled now, and what waits behind a parked event of its stream."""
-    return [row for row in rows if row["stream"] not in blocked], [
-        (row, None) for row in rows if row["stream"] in blocked
-    ]
+def _apart(rows: Sequence[LoggedEvent], blocked: set[UUID]) -> tuple[list[LoggedEvent], list[Refused]]:
+    """What may be handled now, and what waits behind a dead letter of its stream."""
+    ready = [row for row in rows if row.stream not in blocked]
+    return ready, [Refused(row, None) for row in rows if row.stream in blocked]
 
 
-def _decoded(consumer: Consumer, rows: Sequence[asyncpg.Record]) -> list[Recorded[Fact]]:
-    kinds = consumer.kinds
-    return [decode(kinds, row) for row in rows]
+def _decoded(consumer: Consumer, rows: Sequence[LoggedEvent]) -> list[Recorded[Event]]:
+    return [decode(consumer.kinds, row) for row in rows]
 
 
-async def _blocked_streams(session: AsyncSession, consumer: Consumer, rows: Sequence[asyncpg.Record]) -> set[UUID]:
+async def _blocked_streams(session: Session, consumer: Consumer, rows: Sequence[LoggedEvent]) -> set[UUID]:
     if not rows:
         return set()
-    found = await db.fetch(
-        session,
-        """SELECT DISTINCT stream FROM event_parked
-           WHERE consumer = $1 AND resolved_at IS NULL AND stream = ANY($2)""",
-        consumer.name,
-        [row["stream"] for row in rows],
-    )
-    return {row["stream"] for row in found}
+    return set(await _BLOCKED.all(session, name=consumer.name, streams=[row.stream for row in rows]))
 
 
 async def _one_by_one(
-    rows: Sequence[asyncpg.Record], attempt: Callable[[asyncpg.Record], Awaitable[str | None]]
+    rows: Sequence[LoggedEvent], attempt: Callable[[LoggedEvent], Awaitable[str | None]]
 ) -> list[Refused]:
     """Handle each event alone; one that keeps failing is refused, and so are the later ones of its stream."""
     refused: list[Refused] = []
     blocked: set[UUID] = set()
     for row in rows:
-        error = None if row["stream"] in blocked else await attempt(row)
+        error = None if row.stream in blocked else await attempt(row)
         if error is not None:
-            blocked.add(row["stream"])
-        if row["stream"] in blocked:
-            refused.append((row, error))
+            blocked.add(row.stream)
+        if row.stream in blocked:
+            refused.append(Refused(row, error))
     return refused
 
 
-async def try_apply(session: AsyncSession, consumer: Transactional, row: asyncpg.Record) -> str | None:
+async def try_apply(session: Session, consumer: Transactional, row: LoggedEvent) -> str | None:
     """Apply one event in a savepoint, a few times; the last error's text, or None when it went well."""
 
     async def apply() -> None:
-        async with db.savepoint(session):
+        async with savepoint(session):
             await consumer.apply(session, _decoded(consumer, [row]))
             # What is checked at COMMIT only would fail the whole transaction there, time and again.
-            await db.execute(session, "SET CONSTRAINTS ALL IMMEDIATE")
-            await db.execute(session, "SET CONSTRAINTS ALL DEFERRED")
+            await _CHECK_NOW.run(session)
+            await _CHECK_LATER.run(session)
 
     return await _try(consumer, row, apply)
 
 
-async def try_send(runtime: Runtime, consumer: Relay, row: asyncpg.Record, *, replayed: bool = False) -> str | None:
+async def try_send(runtime: Runtime, consumer: Relay, row: LoggedEvent, *, replayed: bool = False) -> str | None:
     """Send one event, with a few attempts; the last error's text, or None when it went well."""
 
     async def send() -> None:
@@ -217,7 +225,7 @@ async def try_send(runtime: Runtime, consumer: Relay, row: asyncpg.Record, *, re
     return await _try(consumer, row, send)
 
 
-async def _try(consumer: Consumer, row: asyncpg.Record, act: Callable[[], Awaitable[None]]) -> str | None:
+async def _try(consumer: Consumer, row: LoggedEvent, act: Callable[[], Awaitable[None]]) -> str | None:
     error_text = ""
     for _ in range(_TRIES):
         try:
@@ -227,39 +235,32 @@ async def _try(consumer: Consumer, row: asyncpg.Record, act: Callable[[], Awaita
             if is_transient(error):
                 raise
             error_text = f"{type(error).__name__}: {error}"[:2_000]
-    log.error("event_parked", consumer=consumer.name, seq=row["seq"], error=error_text)
+    log.error("dead_letter", consumer=consumer.name, seq=row.seq, error=error_text)
     return error_text
 
 
-async def _advance(session: AsyncSession, consumer: Consumer, seen: int, refused: Sequence[Refused]) -> None:
-    """Park what was refused and move the cursor, which the caller holds."""
-    for row, error in refused:
-        await db.execute(
-            session,
-            """INSERT INTO event_parked (id, consumer, seq, stream, type, error, attempts)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-            new_id(),
-            consumer.name,
-            row["seq"],
-            row["stream"],
-            row["type"],
-            error,
-            _TRIES if error else 0,
+async def _advance(session: Session, consumer: Consumer, seen: int, refused: Sequence[Refused]) -> None:
+    """Set aside what was refused and move the cursor, which the caller holds."""
+    letters = [
+        _DeadLetter(
+            id=new_id(),
+            consumer=consumer.name,
+            seq=one.row.seq,
+            stream=one.row.stream,
+            type=one.row.type,
+            error=one.error,
+            attempts=_TRIES if one.error else 0,
         )
-    await db.execute(
-        session,
-        "UPDATE event_cursor SET seq = $2, moved_at = clock_timestamp() WHERE consumer = $1",
-        consumer.name,
-        seen,
-    )
+        for one in refused
+    ]
+    await _BURY.run(session, letters)
+    await _MOVE_CURSOR.run(session, name=consumer.name, seq=seen)
 
 
 async def _relay(runtime: Runtime, consumer: Relay) -> int:
     """Send outside any transaction, then move the cursor if it still stands where the batch began."""
     async with runtime.db.transaction() as session:
-        after: int | None = await db.fetchval(
-            session, "SELECT seq FROM event_cursor WHERE consumer = $1", consumer.name
-        )
+        after = await _CURSOR.first(session, name=consumer.name)
         if after is None:
             return 0
         rows, seen = await _read(session, consumer, after)
@@ -269,9 +270,7 @@ async def _relay(runtime: Runtime, consumer: Relay) -> int:
     ready, refused = _apart(rows, blocked)
     refused += await _send(runtime, consumer, ready)
     async with runtime.db.transaction() as session:
-        stands_at = await db.fetchval(
-            session, "SELECT seq FROM event_cursor WHERE consumer = $1 FOR UPDATE", consumer.name
-        )
+        stands_at = await lock_cursor(session, consumer)
         # Another worker sent the same, or a replay freed a stream for which events were held back: read again.
         if stands_at != after or await _blocked_streams(session, consumer, rows) != blocked:
             return 0
@@ -279,7 +278,7 @@ async def _relay(runtime: Runtime, consumer: Relay) -> int:
     return seen - after
 
 
-async def _send(runtime: Runtime, consumer: Relay, rows: Sequence[asyncpg.Record]) -> list[Refused]:
+async def _send(runtime: Runtime, consumer: Relay, rows: Sequence[LoggedEvent]) -> list[Refused]:
     """Send all at once, or one by one when that fails for good; what could not be sent."""
     if not rows:
         return []

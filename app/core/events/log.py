@@ -1,30 +1,30 @@
-"""Facts and how they are written down."""
+"""Events and how they are written down."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import cache
+from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from app.core import db
-from app.core.db import AsyncSession
+from app.core.db import BulkInsert, Session
+from app.core.events.models import OutboxRow
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, past tense and complete: a reader never calls back to learn an amount or a party.
 
-    Subclasses name their type by `tag="room.fact_name"` and implement `stream`. They hold ids and money, never names
+    Subclasses name their type by `tag="module.past_tense"` and implement `stream`. They hold ids and money, never names
     or phone numbers. New fields need a default, so that old rows of the log stay readable.
     """
 
-    known: ClassVar[dict[str, type["Fact"]]] = {}
+    known: ClassVar[dict[str, type["Event"]]] = {}
 
     @property
     def stream(self) -> UUID:
-        """The subject whose row the publisher holds: facts of one stream are read in the order of their making."""
-        raise NotImplementedError  # every fact has its own; a Struct cannot be an ABC
+        """The subject whose row the publisher locks: events of one stream are read in the order of their making."""
+        raise NotImplementedError  # every event has its own; a Struct cannot be an ABC
 
     @classmethod
     def type_name(cls) -> str:
@@ -33,37 +33,53 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
         return tag
 
 
-F_co = TypeVar("F_co", bound=Fact, covariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded(Generic[F_co]):
-    """A fact as the log holds it. `replayed`: it was parked, and later ones have been sent before it."""
+class Recorded(msgspec.Struct, Generic[E_co], frozen=True):
+    """An event as the log holds it. `replayed`: it was a dead letter, and later ones have been sent before it."""
 
     seq: int
     published_at: datetime
-    fact: F_co
+    event: E_co
     replayed: bool = False
 
 
-_INSERT = "INSERT INTO event_inbox (type, stream, payload) VALUES ($1, $2, $3)"
-_encoder = msgspec.json.Encoder()
+class LoggedEvent(msgspec.Struct, frozen=True):
+    """A row of `event`. The payload is the JSON text, which `decode` reads into the event's class in one step."""
+
+    seq: int
+    type: str
+    stream: UUID
+    payload: str
+    published_at: datetime
 
 
-def _row(fact: Fact) -> tuple[str, UUID, str]:
-    return fact.type_name(), fact.stream, _encoder.encode(fact).decode()
+class _Outgoing(msgspec.Struct, frozen=True):
+    type: str
+    stream: UUID
+    payload: Event
 
 
-async def publish(session: AsyncSession, fact: Fact) -> None:
-    """Write `fact` down in the caller's transaction; the caller holds the row of its stream's subject."""
-    await db.execute(session, _INSERT, *_row(fact))
+_PUBLISH = BulkInsert(OutboxRow, _Outgoing)
 
 
-async def publish_many(session: AsyncSession, facts: Sequence[Fact]) -> None:
-    await db.executemany(session, _INSERT, [_row(fact) for fact in facts])
+async def publish(session: Session, *events: Event) -> None:
+    """Write events down in the caller's transaction; the caller holds the rows of their streams' subjects."""
+    await _PUBLISH.run(session, [_Outgoing(event.type_name(), event.stream, event) for event in events])
 
 
-def decode(kinds: dict[str, type[Fact]], row: Any, *, replayed: bool = False) -> Recorded[Fact]:
-    """A row of `event` as the fact it holds. Raises msgspec.ValidationError when it no longer fits its class."""
-    fact = msgspec.convert(row["payload"], kinds[row["type"]])
-    return Recorded(seq=row["seq"], published_at=row["published_at"], fact=fact, replayed=replayed)
+@cache
+def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode(kinds: Mapping[str, type[Event]], row: LoggedEvent, *, replayed: bool = False) -> Recorded[Event]:
+    """A row of `event` as the event it holds. Raises msgspec.ValidationError when it no longer fits its class."""
+    event = _decoder(kinds[row.type]).decode(row.payload)
+    return Recorded(seq=row.seq, published_at=row.published_at, event=event, replayed=replayed)
+
+
+def names_of(events: Sequence[type[Event]]) -> dict[str, type[Event]]:
+    """Event classes by the type name that the log knows them by."""
+    return {event.type_name(): event for event in events}

@@ -8,23 +8,23 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.tables import Table, made_at, moment, text
+from app.core.tables import Table, created_at, moment, text
 
 
-class EventInbox(Table, table=True):
-    """A published fact whose transaction may still be open. Its id orders facts of one stream only."""
+class OutboxRow(Table, table=True):
+    """A published event whose transaction may still be open. Its id orders events of one stream only."""
 
-    __tablename__ = "event_inbox"
+    __tablename__ = "event_outbox"
 
     id: int | None = Field(None, sa_column=Column(BigInteger, Identity(), primary_key=True))
     type: str = text()
     stream: UUID
     payload: dict[str, object] = Field(sa_type=JSONB)
-    published_at: datetime = made_at()
+    published_at: datetime = created_at()
 
 
-class Event(Table, table=True):
-    """A fact with its number. `seq` has no gaps."""
+class EventRow(Table, table=True):
+    """An event with its number. `seq` has no gaps."""
 
     __tablename__ = "event"
 
@@ -35,23 +35,23 @@ class Event(Table, table=True):
     published_at: datetime = moment()
 
 
-class EventCursor(Table, table=True):
+class CursorRow(Table, table=True):
     """How far one reader of the log has come. The row `sequencer` holds the last number given."""
 
     __tablename__ = "event_cursor"
 
     consumer: str = text(primary_key=True)
     seq: int = Field(sa_type=BigInteger)
-    moved_at: datetime = made_at()
+    moved_at: datetime = created_at()
 
 
-class EventParked(Table, table=True):
-    """A fact that one consumer could not apply or send, or that waits behind such a one (then `error` is null)."""
+class DeadLetterRow(Table, table=True):
+    """An event that one consumer could not apply or send, or that waits behind such a one (then `error` is null)."""
 
-    __tablename__ = "event_parked"
+    __tablename__ = "event_dead_letter"
     __table_args__ = (
         UniqueConstraint("consumer", "seq"),
-        Index("event_parked_open_idx", "consumer", "stream", "seq", postgresql_where=sql("resolved_at IS NULL")),
+        Index("event_dead_letter_open_idx", "consumer", "stream", "seq", postgresql_where=sql("resolved_at IS NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -61,5 +61,5 @@ class EventParked(Table, table=True):
     type: str = text()
     error: str | None = text(default=None)
     attempts: int = 0
-    parked_at: datetime = made_at()
+    created_at: datetime = created_at()
     resolved_at: datetime | None = moment(default=None)

@@ -1,11 +1,12 @@
-"""The HTTP edge that every room's routes share."""
+"""The HTTP edge that every module's routes share."""
 
-from app.core.http.dependencies import Db, RuntimeDep, Tx, door
+from app.core.http.dependencies import Db, RuntimeDep, Tx, client
 from app.core.http.idempotent import IdempotencyKey, reply_response
 from app.core.http.limits import limit, spend
-from app.core.http.pages import Page, PageQuery
-from app.core.http.problems import problems
-from app.core.http.schemas import Body, Moment, Plain, PlainLines, View
+from app.core.http.pages import PageQuery
+from app.core.http.shapes import problems
+from app.core.paging import Page
+from app.core.schemas import Body, Moment, Plain, PlainLines, View
 
 __all__ = [
     "Body",
@@ -19,7 +20,7 @@ __all__ = [
     "RuntimeDep",
     "Tx",
     "View",
-    "door",
+    "client",
     "limit",
     "problems",
     "reply_response",

@@ -6,7 +6,7 @@ from fastapi import Header, Request, Response
 from fastapi.params import Depends
 
 from app.core.auth.actors import Actor
-from app.core.http.problems import declares
+from app.core.http.shapes import declares
 from app.core.idempotency import IdempotencyKeyReused, Key, Reply, StillRunning
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from app.core.clock import utc_now
 from app.core.errors import RateLimited
-from app.core.http.problems import declares
+from app.core.http.shapes import declares
 from app.core.redis import QUICK_S
 from app.core.runtime import Runtime
 

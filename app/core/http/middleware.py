@@ -11,7 +11,8 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.http.problems import MEDIA_TYPE, BodyTooLarge, problem_body, problem_response, unexpected
+from app.core.http.problems import BodyTooLarge, problem_body, problem_response, told
+from app.core.http.shapes import MEDIA_TYPE
 
 log = structlog.get_logger("app.access")
 
@@ -54,7 +55,7 @@ class Observed:
         except Exception as error:
             if status is not None:
                 raise
-            await problem_response(Request(scope), unexpected(error, scope["method"]))(scope, receive, observe)
+            await problem_response(Request(scope), told(error, scope["method"]))(scope, receive, observe)
         finally:
             elapsed_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -119,7 +120,7 @@ class BodyLimited:
         body = json.dumps(problem_body(error, "en", correlation_id.get())).encode()
         headers: list[tuple[bytes, bytes]] = [(b"content-type", MEDIA_TYPE.encode())]
         headers.append((b"content-length", str(len(body)).encode()))
-        start: dict[str, Any] = {"type": "http.response.start", "status": error.status, "headers": headers}
+        start: dict[str, Any] = {"type": "http.response.start", "status": error.status_code, "headers": headers}
         await send(start)
         await send({"type": "http.response.body", "body": body})
 

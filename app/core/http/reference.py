@@ -34,7 +34,7 @@ def serve_reference(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False, dependencies=[public])
     async def reference() -> HTMLResponse:
         return get_swagger_ui_html(
-            openapi_url=app.openapi_url or "/openapi.json",
+            openapi_url="/openapi.json",
             title=f"{app.title}: reference",
             swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{_ASSETS}/swagger-ui.css",
@@ -48,7 +48,7 @@ def serve_error_codes(app: FastAPI) -> None:
     @app.get("/docs/errors", include_in_schema=False, dependencies=[public])
     async def error_codes() -> HTMLResponse:
         rows = "".join(
-            f'<tr id="{code}"><td>{error.status}<td><code>{code}</code><td>{escape(error.en)}<td>{escape(error.zh)}'
+            f'<tr id="{code}"><td>{error.status_code}<td><code>{code}</code><td>{escape(error.en)}<td>{escape(error.zh)}'
             f"<td>{escape((error.__doc__ or '').strip())}</tr>"
             for code, error in sorted(AppError.registry.items())
         )

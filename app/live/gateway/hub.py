@@ -1,4 +1,4 @@
-"""One room in one process: what was read, what was sent, and who gets the next frame at once."""
+"""One room in one process: what was read, what was sent, and who gets the next frame."""
 
 import asyncio
 import contextlib
@@ -13,15 +13,13 @@ import msgspec
 
 from app.live import frames
 from app.live.gateway import metrics, wire
+from app.live.gateway.pace import Pace
 from app.live.gateway.viewers import NEVER, Viewer
 from app.live.stream import Entry, Position
 
 RING = 512
 FRAME_EVENTS = 200
-TICK_FLOOR_S = 0.02
-TICK_CEILING_S = 1.0
-TICK_PER_VIEWER_S = 30e-6
-YIELD_EVERY = 1_000
+SLICE = 1_000
 
 _ENDED = frames.type_prefix(frames.RoomEnded)
 _MUTED = frames.type_prefix(frames.MemberMuted)
@@ -29,7 +27,7 @@ _MUTED = frames.type_prefix(frames.MemberMuted)
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the database says of a room: whether it is over, and until when who may not speak, both in Unix seconds."""
+    """What the database says of a room at `at`: whether it has ended, and who is muted until when, in Unix seconds."""
 
     ended: bool
     mutes: dict[str, float]
@@ -37,15 +35,24 @@ class Truth:
 
 
 class Hub:
-    """Numbers: `seq` is the newest event read, `sent` the newest one handed to the hot set; `pending` lies between.
-    `base` is where this process began to read, or began anew: what came before is known from a snapshot alone.
+    """Numbers: `seq` is the newest event read, `sent` the newest one sent to the hot set; `pending` lies between. `base` is
+    where this process began to read, or began again: what came before is known from a snapshot alone.
 
-    The ring holds the newest events up to `sent`. Everything that decides what a viewer holds happens without an
-    await between reading the ring and joining the hot set, so nothing is lost or doubled in between.
+    The ring contains the newest events up to `sent`. Nothing awaits between reading the ring and joining the hot set, so
+    no event is lost or doubled in between.
     """
 
-    def __init__(self, room_id: UUID, position: Position, history: Sequence[Entry], on_end: Callable[["Hub"], None]):
+    def __init__(
+        self,
+        room_id: UUID,
+        position: Position,
+        history: Sequence[Entry],
+        *,
+        pace: Pace,
+        on_end: Callable[["Hub"], None],
+    ) -> None:
         self.room_id = room_id
+        self._pace = pace
         self.epoch = position.epoch
         self.seq = self.sent = self.base = position.seq
         self.ring: deque[bytes] = deque(maxlen=RING)
@@ -80,7 +87,7 @@ class Hub:
         return position.epoch == self.epoch and position.seq >= self.base
 
     def inform(self, truth: Truth, seq: int) -> None:
-        """Take what the database said at number `seq` or later. What the stream has said after it stays."""
+        """Take what the database said at number `seq` or later. What the stream has said since then stays."""
         later = {customer: word for customer, word in self._mutes.items() if word[0] > seq}
         self._mutes = {customer: (seq, until) for customer, until in truth.mutes.items()} | later
         self._truth_at = truth.at
@@ -89,7 +96,7 @@ class Hub:
         self._informed.set()
 
     async def informed(self, within_s: float = 3.0) -> bool:
-        """Wait until it is known who may speak; False when that does not happen in time."""
+        """Wait until it is known who may speak; False when that takes too long."""
         if not self._informed.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
@@ -97,15 +104,15 @@ class Hub:
         return self._informed.is_set()
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Send no more."""
         self._flusher.cancel()
 
     def tick(self) -> float:
-        """Seconds between frames: a full room gets fewer and larger ones, so that fan-out leaves half the core free."""
-        return min(TICK_CEILING_S, max(TICK_FLOOR_S, len(self.hot) * TICK_PER_VIEWER_S))
+        """Seconds between frames, as things are now."""
+        return self._pace.tick(len(self.hot))
 
     def offer(self, entries: Sequence[Entry]) -> bool:
-        """Take what was read. False when it does not follow what is known: history was lost, the reader must reset."""
+        """Take what was read. False when it does not follow what is known: history was lost, and the reader must reset."""
         self.read_at = time.monotonic()
         for entry in entries:
             if entry.epoch != self.epoch or entry.seq != self.seq + 1:
@@ -129,9 +136,9 @@ class Hub:
             self._on_end(self)
 
     def reset(self, position: Position) -> list[Viewer]:
-        """The stream began anew or has a hole: forget the ring. Returns who must be brought up to date one by one.
+        """The stream began again or has a hole: forget the ring. Answers who must be brought up to date one by one.
 
-        Nobody speaks until `inform` has told what the skipped part may have held.
+        Nobody may speak until `inform` says what the skipped part may have contained.
         """
         displaced = list(self.hot)
         for viewer in displaced:
@@ -146,7 +153,7 @@ class Hub:
         return displaced
 
     def join(self, viewer: Viewer) -> None:
-        """He holds everything up to `sent` and gets the next frame with all others."""
+        """The viewer has everything up to `sent` and gets the next frame with all others."""
         viewer.holds = self.sent
         viewer.slow_since = None
         self.slow.discard(viewer)
@@ -171,15 +178,15 @@ class Hub:
         return list(self.ring)[len(self.ring) - count :] if count else []
 
     def muted_until(self, viewer: Viewer) -> float:
-        """Unix seconds: the newest word counts. The room's own over the ticket's, unless it has none and the ticket
-        was made after it last asked."""
+        """In Unix seconds. The room's own knowledge counts, or else the ticket's if that is newer than what the room was last
+        informed of."""
         word = self._mutes.get(viewer.customer)
         if word is not None:
             return word[1]
-        return viewer.admitted.muted_until if viewer.admitted.made_at > self._truth_at else 0.0
+        return viewer.admitted.muted_until if viewer.admitted.created_at > self._truth_at else 0.0
 
     async def reached(self, seq: int, within_s: float = 3.0) -> bool:
-        """Wait until `seq` has been sent in this epoch; False when that does not happen in time."""
+        """Wait until `seq` has been sent in this epoch; False when that takes too long."""
         epoch = self.epoch
         deadline = time.monotonic() + within_s
         while self.sent < seq and self.epoch == epoch:
@@ -195,7 +202,7 @@ class Hub:
         self._moved = asyncio.Event()
 
     async def _flush_forever(self) -> None:
-        """Leading edge: the first events after a silence go at once, later ones with the tick."""
+        """The first events after a silence are sent at once, later ones with the tick."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -219,9 +226,21 @@ class Hub:
             metrics.EVENTS.inc(len(batch))
 
     async def _fan_out(self, first: int, frame: bytes) -> None:
+        """Others get their turn between the slices of a large room."""
         epoch = self.epoch
+        viewers = tuple(self.hot)
+        for at in range(0, len(viewers), SLICE):
+            if at:
+                await asyncio.sleep(0)
+                if self.epoch != epoch:
+                    return
+            began_ns = time.thread_time_ns()
+            metrics.FRAMES.inc(self._write(viewers[at : at + SLICE], first, frame))
+            self._pace.sent(time.thread_time_ns() - began_ns)
+
+    def _write(self, viewers: Sequence[Viewer], first: int, frame: bytes) -> int:
         written = 0
-        for at, viewer in enumerate(tuple(self.hot), start=1):
+        for viewer in viewers:
             if viewer.holds < first and viewer.protocol.state is wire.OPEN:
                 transport = viewer.transport
                 if transport.get_write_buffer_size() > wire.BUFFER_LIMIT_BYTES:
@@ -232,11 +251,7 @@ class Hub:
                 else:
                     transport.write(frame)
                     written += 1
-            if at % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-                if self.epoch != epoch:
-                    break
-        metrics.FRAMES.inc(written)
+        return written
 
 
 def unix(at: str) -> float:

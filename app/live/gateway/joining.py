@@ -1,4 +1,4 @@
-"""Bringing a viewer to where the room is: welcome, resume, resync, gap. Ends with him in the hot set."""
+"""Bringing a viewer to where the room is: welcome, resume, resync, gap. It ends with the viewer in the hot set."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from app.live import frames, stream
 from app.live.errors import LiveUnavailable
 from app.live.gateway import metrics, wire
 from app.live.gateway.hub import FRAME_EVENTS, Hub
-from app.live.gateway.snapshots import Shot, Snapshots, gap_frame, welcome_frame
+from app.live.gateway.snapshots import Shot, Snapshots
 from app.live.gateway.viewers import Viewer
 
 SLOW_S = 10.0
@@ -17,14 +17,14 @@ GAP_PAUSE_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Where a returning client says it is."""
+    """The position that a returning client says it has."""
 
     epoch: str
     seq: int
 
 
 def parse_since(text: str | None) -> Since | None:
-    """`room:EPOCH:SEQ[,other:EPOCH:SEQ]`. What cannot be read is None for the room: it then gets a snapshot."""
+    """`room:EPOCH:SEQ[,other:EPOCH:SEQ]`; None when it names no readable position of the room."""
     for part in (text or "").split(","):
         name, _, rest = part.partition(":")
         epoch, _, seq = rest.partition(":")
@@ -34,14 +34,14 @@ def parse_since(text: str | None) -> Since | None:
 
 
 class TooSlow(Exception):
-    """The viewer did not take what he missed within the time he has."""
+    """The viewer did not receive what was missed within the time allowed."""
 
 
 async def greet(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer, since: Since | None) -> None:
-    """The first frames of a socket. Raises LiveUnavailable when no snapshot can be had, TooSlow."""
+    """The first frames of a socket. Raises LiveUnavailable when there is no snapshot, TooSlow."""
     if since is None:
         shot = await _snapshot(snapshots, hub)
-        viewer.write(welcome_frame(shot))
+        viewer.write(shot.welcome)
         viewer.epoch, viewer.seq = shot.position.epoch, shot.position.seq
     else:
         position = frames.StreamPosition(epoch=since.epoch, seq=since.seq)
@@ -51,14 +51,14 @@ async def greet(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer, si
 
 
 async def resync(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) -> None:
-    """Take back a viewer who was left out and has drained."""
+    """Take back a viewer who was left out and has received most of what was unsent."""
     notice = frames.Resync(stream=frames.STREAM, epoch=viewer.epoch, seq=viewer.seq)
     viewer.write(wire.text(frames.encode(notice)))
     await bring(redis, snapshots, hub, viewer)
 
 
 async def bring(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) -> None:
-    """Send exactly what he misses, or a gap with a snapshot when that cannot be told, until he is in the hot set."""
+    """Send exactly what the viewer missed, or a gap with a snapshot when that is not known any more, up to the hot set."""
     gaps = 0
     while viewer.open:
         if viewer.epoch == hub.epoch and await _catch_up(redis, hub, viewer):
@@ -69,15 +69,15 @@ async def bring(redis: Redis, snapshots: Snapshots, hub: Hub, viewer: Viewer) ->
         if not viewer.open:
             return
         shot = await _snapshot(snapshots, hub)
-        viewer.write(gap_frame(shot))
+        viewer.write(shot.gap)
         viewer.epoch, viewer.seq = shot.position.epoch, shot.position.seq
         gaps += 1
         metrics.GAPS.inc()
 
 
 async def _snapshot(snapshots: Snapshots, hub: Hub) -> Shot:
-    """A snapshot of the room. It may know more than this process has read: then wait for that, so that what it already
-    shows is not told a second time."""
+    """A snapshot of the room. It may be newer than what this process has sent: then wait until that is sent too, so that no
+    viewer is sent what the snapshot already shows."""
     for _ in range(5):
         shot = await snapshots.of(hub)
         if await hub.reached(shot.position.seq):
@@ -89,7 +89,7 @@ async def _catch_up(redis: Redis, hub: Hub, viewer: Viewer) -> bool:
     """From the ring, from the stream where the ring does not reach; False when the stream does not either."""
     while viewer.open and viewer.epoch == hub.epoch:
         if viewer.seq > hub.sent:
-            # Another gateway may have read further than this one; nobody has read further than the stream.
+            # Another gateway may have read further than this one, but nobody further than the stream.
             if viewer.seq > hub.seq and viewer.seq > (await stream.position(redis, hub.room_id)).seq:
                 return False
             if not await hub.reached(viewer.seq):
@@ -111,7 +111,7 @@ async def _catch_up(redis: Redis, hub: Hub, viewer: Viewer) -> bool:
 
 
 async def _drained(viewer: Viewer) -> None:
-    """Wait until he has taken most of what was written. Raises TooSlow."""
+    """Wait until the viewer has received most of what was written. Raises TooSlow."""
     if not await viewer.drained(SLOW_S) and viewer.open:
         raise TooSlow
 

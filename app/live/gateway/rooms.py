@@ -1,4 +1,4 @@
-"""All rooms of one gateway process: one reader for all of them, heartbeats, and the care of slow viewers."""
+"""All rooms of one gateway process: one reader for all of them, heartbeats, and slow viewers."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from app.live.errors import LiveUnavailable
 from app.live.frames import ByeCode
 from app.live.gateway import joining, metrics
 from app.live.gateway.hub import RING, Hub
+from app.live.gateway.pace import Pace
 from app.live.gateway.snapshots import Snapshots
 from app.live.gateway.viewers import Viewer
 
@@ -25,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 _ROOMS_AT_ONCE = 50
 _EVENTS_AT_ONCE = 100
-_READ_PAUSE_S = 0.02
+_WAIT_MS = 100
+_POLL_EVERY_S = 0.02
 _SILENT_S = 0.5
 _BEAT_EVERY_S = 1.0
 _SLOW_EVERY_S = 0.1
@@ -34,7 +36,7 @@ Drop = Callable[[Viewer, ByeCode], None]
 
 
 class Rooms:
-    """Opens a hub with its first viewer and closes it behind its last. `drop(viewer, why)` closes one socket."""
+    """Opens a hub with its first viewer and closes it after its last. `drop(viewer, why)` closes one socket."""
 
     def __init__(self, redis: Redis, snapshots: Snapshots, *, drop: Drop, on_end: Callable[[Hub], None]) -> None:
         self.name = secrets.token_hex(4)
@@ -43,6 +45,7 @@ class Rooms:
         self._snapshots = snapshots
         self._drop = drop
         self._on_end = on_end
+        self._pace = Pace()
         self._opening: dict[UUID, asyncio.Task[Hub]] = {}
         self._left: dict[UUID, int] = {}
         self._untold: dict[UUID, tuple[int, int]] = {}
@@ -58,9 +61,9 @@ class Rooms:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop reading; tell the counts that this gateway's viewers are gone."""
-        # The client may swallow a cancellation that meets the end of its own wait_for (Python 3.11): then the flag ends
-        # the loop with its next round.
+        """Stop reading, and send a last heartbeat without viewers."""
+        # In Python 3.11 the client may lose a cancellation that meets the end of its own wait_for. The flag then ends the
+        # loop in its next round.
         self._closing = True
         for task in list(self._tasks):
             task.cancel()
@@ -69,9 +72,11 @@ class Rooms:
             self._close(hub)
         with contextlib.suppress(RedisError, OSError):
             await self._beat()
+        self._pace.close()
 
     async def enter(self, viewer: Viewer) -> Hub:
-        """The hub of the viewer's room, with him counted in. Raises LiveUnavailable when Redis or the API does not answer."""
+        """The hub of the viewer's room, which counts them from now on. Raises LiveUnavailable when Redis or the API does not
+        answer."""
         room_id = viewer.admitted.room_id
         while (hub := self.hubs.get(room_id)) is None:
             opening = self._opening.get(room_id)
@@ -92,7 +97,7 @@ class Rooms:
     async def _open(self, room_id: UUID) -> Hub:
         position = await stream.position(self._redis, room_id)
         history = await stream.newest(self._redis, room_id, until=position.seq, limit=RING)
-        hub = Hub(room_id, position, history, self._on_end)
+        hub = Hub(room_id, position, history, pace=self._pace, on_end=self._on_end)
         try:
             shot = await self._snapshots.of(hub)
         except LiveUnavailable:
@@ -104,7 +109,7 @@ class Rooms:
         return hub
 
     def leave(self, hub: Hub, viewer: Viewer) -> None:
-        """Forget the viewer, and the room when he was its last."""
+        """Forget the viewer, and the room with its last one."""
         if viewer in hub.viewers:
             metrics.VIEWERS.dec()
         hub.leave(viewer)
@@ -122,7 +127,7 @@ class Rooms:
         return joining.greet(self._redis, self._snapshots, hub, viewer, since)
 
     async def _forever(self, loop: Callable[[], Coroutine[Any, Any, float]]) -> None:
-        """Each round says how long to pause; a fault of Redis costs half a second, never the loop."""
+        """Each round answers how long to pause. An error of Redis costs half a second, never the loop."""
         while not self._closing:
             try:
                 pause_s = await loop()
@@ -133,23 +138,35 @@ class Rooms:
             await asyncio.sleep(pause_s)
 
     async def _read(self) -> float:
-        """What is new in all rooms, some rooms and so many events at a time. A new epoch is seen in the entries, or by
-        asking when nothing comes any more."""
-        for hubs in _groups(self.hubs.values()):
-            wanted = {stream.stream_key(hub.room_id).encode(): hub for hub in hubs}
-            positions = {key: hub.seq for key, hub in wanted.items()}
-            for key, entries in await stream.read(self._redis, positions, limit=_EVENTS_AT_ONCE):
-                hub = wanted[key]
+        """Read what is new in all rooms, some rooms and some events at a time. A new epoch shows in the entries, or to
+        `_ask_the_silent`.
+
+        With few rooms the command itself waits for the first event, so that after a silence it is sent at once. After
+        that, nothing needs to be read before one of the rooms may send again. With many they are polled.
+        """
+        groups = list(_groups(self.hubs.values()))
+        wait_ms = _WAIT_MS if len(groups) == 1 else None
+        more = False
+        for hubs in groups:
+            requested = {stream.stream_key(hub.room_id).encode(): hub for hub in hubs}
+            positions = {key: hub.seq for key, hub in requested.items()}
+            for key, entries in await stream.read(self._redis, positions, limit=_EVENTS_AT_ONCE, wait_ms=wait_ms):
+                hub = requested[key]
+                more |= len(entries) == _EVENTS_AT_ONCE
                 if self.hubs.get(hub.room_id) is hub and entries and not hub.offer(entries):
                     self._reset(hub, await stream.position(self._redis, hub.room_id))
-        return _READ_PAUSE_S
+        if more:
+            return 0
+        ticks = [] if wait_ms is None else [hub.tick() for hub in self.hubs.values()]
+        return min(ticks, default=_POLL_EVERY_S)
 
     async def _ask_the_silent(self) -> float:
-        """Rooms of which nothing was read for a while: nobody spoke, or their stream began anew below what is known."""
+        """Ask for the epoch of rooms of which nothing was read for a while: nothing happened there, or their stream began again
+        with lower numbers."""
         since = time.monotonic() - _SILENT_S
         for hubs in _groups(hub for hub in self.hubs.values() if hub.read_at < since):
-            held = {hub.room_id: stream.Position(hub.epoch, hub.seq) for hub in hubs}
-            found = await stream.positions(self._redis, held)
+            known = {hub.room_id: stream.Position(hub.epoch, hub.seq) for hub in hubs}
+            found = await stream.positions(self._redis, known)
             for hub in hubs:
                 if self.hubs.get(hub.room_id) is hub and found[hub.room_id].epoch != hub.epoch:
                     self._reset(hub, found[hub.room_id])
@@ -162,7 +179,7 @@ class Rooms:
         self._spawn(self._inform(hub))
 
     async def _inform(self, hub: Hub) -> None:
-        """Ask, until there is an answer, for what the skipped part of the stream may have held."""
+        """Learn from a snapshot what the skipped part of the stream may have contained; try until there is one."""
         while self.hubs.get(hub.room_id) is hub:
             with contextlib.suppress(LiveUnavailable):
                 shot = await self._snapshots.of(hub)
@@ -179,13 +196,13 @@ class Rooms:
             self._drop(viewer, ByeCode.LIVE_UNAVAILABLE)
 
     async def _beat(self) -> float:
-        """Tell Redis who watches here and what was liked, in rooms that were left too."""
+        """Send a heartbeat for each room, also for those that the last viewer has left."""
         for room_id in {*self.hubs, *self._left, *self._untold}:
             await self._tell(room_id)
         return _BEAT_EVERY_S
 
     async def _tell(self, room_id: UUID) -> None:
-        """One beat. Its likes wait under its number until Redis has answered, so they count once in any case."""
+        """One heartbeat. Its likes wait under its number until Redis has answered, so they count exactly once."""
         while True:
             hub = self.hubs.get(room_id)
             if room_id not in self._untold:
@@ -201,7 +218,7 @@ class Rooms:
                 return
 
     async def _mind_the_slow(self) -> float:
-        """Who has drained comes back; who has not after ten seconds is closed."""
+        """Viewers who have received most of what was unsent come back; the others are disconnected after ten seconds."""
         now = time.monotonic()
         for hub in list(self.hubs.values()):
             for viewer in list(hub.slow):
@@ -215,7 +232,7 @@ class Rooms:
 
 
 def _groups(hubs: Iterable[Hub]) -> Iterator[list[Hub]]:
-    """So many rooms as one command should carry."""
+    """As many rooms as one command should name."""
     waiting = list(hubs)
     for at in range(0, len(waiting), _ROOMS_AT_ONCE):
         yield waiting[at : at + _ROOMS_AT_ONCE]

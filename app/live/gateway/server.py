@@ -1,4 +1,4 @@
-"""The gateway process: admission before the upgrade, one handler per socket, an orderly end."""
+"""The gateway: the handshake, one handler per socket, an orderly end."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import structlog
@@ -26,10 +26,11 @@ from app.core import telemetry
 from app.core.errors import AppError, NotFound
 from app.core.http.problems import problem_body
 from app.core.settings import Settings
-from app.live import frames, tickets
-from app.live.errors import LiveUnavailable, OriginRefused, TicketRefused, UpgradeRequired
+from app.live import frames
+from app.live.errors import LiveUnavailable, UpgradeRequired
 from app.live.frames import ByeCode
 from app.live.gateway import joining, metrics, speech, wire
+from app.live.gateway.admission import Redemption, check_origin
 from app.live.gateway.hub import Hub
 from app.live.gateway.rooms import Rooms
 from app.live.gateway.snapshots import Snapshots
@@ -47,11 +48,12 @@ _PONG_WITHIN_S = 35
 
 
 class Gateway:
-    """One process's sockets. `port` is known once it is open."""
+    """One process's sockets. `port` is known after `open`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._redis = core_redis.connect(settings)
+        self._redemption = Redemption(self._redis)
         self._snapshots = Snapshots(settings)
         self._rooms = Rooms(self._redis, self._snapshots, drop=self._drop, on_end=self._end)
         self._sockets: defaultdict[UUID, list[Viewer]] = defaultdict(list)
@@ -80,7 +82,7 @@ class Gateway:
         log.info("live_ready", port=self.port)
 
     async def close(self) -> None:
-        """Accept nothing more, tell every viewer when to come back, and leave Redis tidy."""
+        """Accept no more sockets, tell every viewer when to come back, and send the last heartbeats."""
         assert self._server is not None
         self._server.close(close_connections=False)
         for viewers in list(self._sockets.values()):
@@ -113,35 +115,16 @@ class Gateway:
                 raise NotFound
             if [value.lower() for value in request.headers.get_all("Upgrade")] != ["websocket"]:
                 raise UpgradeRequired
-            self._check_origin(request)
-            asked = parse_qs(query)
-            connection.since = joining.parse_since(asked["since"][0]) if "since" in asked else None
-            resuming = "since" in asked
-            try:
-                admitted = await tickets.redeem(self._redis, asked.get("ticket", [""])[0])
-            except (RedisError, OSError) as error:
-                raise LiveUnavailable from error
-            if admitted is None:
-                raise TicketRefused
+            check_origin(request, self._settings.allowed_origins)
+            parameters = parse_qs(query)
+            if "since" in parameters:
+                # An unreadable one is answered as one that is too old: with a gap.
+                connection.since = joining.parse_since(parameters["since"][0]) or joining.Since("", 0)
+            connection.admitted = await self._redemption.redeem(parameters.get("ticket", [""])[0])
         except AppError as error:
             metrics.REFUSED.labels(error.code()).inc()
             return _problem(error, request)
-        connection.admitted = admitted
-        if resuming and connection.since is None:
-            # An unreadable `since` is answered as one that is too old: with a gap.
-            connection.since = joining.Since("", 0)
         return None
-
-    def _check_origin(self, request: Request) -> None:
-        origins = request.headers.get_all("Origin")
-        if not origins or (len(origins) == 1 and origins[0] in self._settings.allowed_origins):
-            return
-        try:
-            pages = [urlsplit(origin).netloc for origin in origins]
-        except ValueError:
-            raise OriginRefused from None
-        if len(pages) > 1 or pages != request.headers.get_all("Host"):
-            raise OriginRefused
 
     async def _serve_viewer(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Socket)
@@ -171,7 +154,7 @@ class Gateway:
         await connection.wait_closed()
 
     def _register(self, viewer: Viewer) -> None:
-        """The newest sockets of a person count: a phone that comes back leaves dead ones behind."""
+        """Keep the newest sockets of a person: a phone that reconnects leaves dead ones behind."""
         own = self._sockets[viewer.customer_id]
         own.append(viewer)
         for oldest in own[:-SOCKETS_PER_CUSTOMER]:
@@ -185,7 +168,7 @@ class Gateway:
             self._sockets.pop(viewer.customer_id, None)
 
     def _drop(self, viewer: Viewer, why: ByeCode) -> None:
-        """Say bye and close. Returns at once."""
+        """Send `bye` and close. Returns at once."""
         if why == ByeCode.TOO_SLOW:
             metrics.DROPPED.inc()
         viewer.holds = NEVER
@@ -210,7 +193,7 @@ class Gateway:
 
 
 def _quiet() -> logging.Logger:
-    """The library's log of its own: a refused handshake is ordinary here."""
+    """A quiet log for the library, which would report every refused handshake."""
     logger = logging.getLogger("siyu.live.websockets")
     logger.setLevel(logging.CRITICAL)
     return logger
@@ -224,7 +207,7 @@ def _response(status: int, body: bytes, media_type: str, **more: str) -> Respons
 def _problem(error: AppError, request: Request) -> Response:
     language = next(iter(request.headers.get_all("Accept-Language")), "en")
     body = json.dumps(problem_body(error, language, None), ensure_ascii=False).encode()
-    return _response(error.status, body, "application/problem+json", **error.headers())
+    return _response(error.status_code, body, "application/problem+json", **error.headers())
 
 
 @asynccontextmanager
@@ -238,10 +221,8 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         await gateway.close()
 
 
-async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-    """Serve viewers until `stop` is set, then send everyone away with a moment to come back. Run it on uvloop."""
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve viewers until `stop` is set, then send each of them away with a time to come back. Run it on uvloop."""
     telemetry.configure(settings)
     async with opened(settings):
-        if ready is not None:
-            ready.set()
         await stop.wait()

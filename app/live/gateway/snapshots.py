@@ -1,4 +1,4 @@
-"""The room's snapshot for viewers, asked from the API: one request per room at a time, its answer good for a second."""
+"""The room's snapshot, from the API: one request per room at a time, whose reply serves everybody for a second."""
 
 import asyncio
 import time
@@ -38,12 +38,13 @@ class _Told(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """The room at a position: its snapshot as JSON for viewers, and what the gateway itself goes by."""
+    """The room at a position: the frames that bring viewers there, and what the gateway itself goes by."""
 
     position: Position
-    room: bytes
     truth: Truth
     taken_at: float
+    welcome: bytes
+    gap: bytes
 
 
 class Snapshots:
@@ -61,9 +62,9 @@ class Snapshots:
         await self._client.aclose()
 
     async def of(self, hub: Hub) -> Shot:
-        """A snapshot that the hub can go on from. Raises LiveUnavailable when the API has none in time.
+        """A snapshot that the hub's events can follow. Raises LiveUnavailable when the API has none in time.
 
-        The API and this process learn of a new epoch at different moments, so one of the old epoch is asked again.
+        The API and this process learn of a new epoch at different moments, so a snapshot of the old epoch is requested again.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:
@@ -87,11 +88,11 @@ class Snapshots:
         if flight is None:
             flight = self._flights[hub.room_id] = asyncio.create_task(self._fetch(hub))
             flight.add_done_callback(lambda _: self._flights.pop(hub.room_id, None))
-        # One viewer who goes away must not take the answer from the others.
+        # A viewer who goes away must not cancel it for the others.
         return await asyncio.shield(flight)
 
     async def _fetch(self, hub: Hub) -> Shot:
-        # Without Redis the API cannot date what it reads: it is at least as new as what this process had sent before.
+        # Without Redis the API does not know the position: what it reads is at least as new as what was sent before.
         undated = Position(hub.epoch, hub.sent)
         path = f"/v1/live/rooms/{wire_id('rom', hub.room_id)}/snapshot"
         headers = {gateway_pass.HEADER: gateway_pass.sign(self._settings, path)}
@@ -100,15 +101,17 @@ class Snapshots:
         told = msgspec.json.decode(response.content, type=_Told)
         members = msgspec.json.decode(response.content, type=dict[str, msgspec.Raw])
         room = {name: value for name, value in members.items() if name not in ("mutes", "mutes_at")}
+        position = undated if told.epoch is None or told.seq is None else Position(told.epoch, told.seq)
         shot = Shot(
-            position=undated if told.epoch is None or told.seq is None else Position(told.epoch, told.seq),
-            room=msgspec.json.encode(room),
+            position=position,
             truth=Truth(
                 ended=told.status == "ended",
                 mutes={mute.customer: unix(mute.until) for mute in told.mutes},
                 at=unix(told.mutes_at),
             ),
             taken_at=time.monotonic(),
+            welcome=_welcome_frame(position, msgspec.json.encode(room)),
+            gap=_gap_frame(position, msgspec.json.encode(room)),
         )
         self._shots[hub.room_id] = shot
         return shot
@@ -117,12 +120,11 @@ class Snapshots:
         self._shots.pop(room_id, None)
 
 
-def welcome_frame(shot: Shot) -> bytes:
-    position = frames.StreamPosition(epoch=shot.position.epoch, seq=shot.position.seq)
-    return wire.text(frames.encode(frames.Welcome(streams=(position,), room=msgspec.Raw(shot.room))))
+def _welcome_frame(at: Position, room: bytes) -> bytes:
+    position = frames.StreamPosition(epoch=at.epoch, seq=at.seq)
+    return wire.text(frames.encode(frames.Welcome(streams=(position,), room=msgspec.Raw(room))))
 
 
-def gap_frame(shot: Shot) -> bytes:
-    at = shot.position
-    gap = frames.Gap(stream=frames.STREAM, epoch=at.epoch, seq=at.seq, room=msgspec.Raw(shot.room))
+def _gap_frame(at: Position, room: bytes) -> bytes:
+    gap = frames.Gap(stream=frames.STREAM, epoch=at.epoch, seq=at.seq, room=msgspec.Raw(room))
     return wire.text(frames.encode(gap))

@@ -1,4 +1,4 @@
-"""One connection at its lowest level. What it sends is counted before the library answers or hands it on."""
+"""One connection at its lowest level: what it sends is counted before the library answers it or passes it on."""
 
 import asyncio
 from typing import Any
@@ -16,9 +16,9 @@ _SLICE_BYTES = 1024
 class Socket(ServerConnection):
     """A connection with what admission found out before the upgrade.
 
-    The library answers pings and gathers fragments by itself, so a handler never sees them. Here every read of up to a
-    kibibyte costs two tokens and every frame of any kind one; who has none left, or lets the answers to his pings pile
-    up, is cut. Twenty frames a second spend sixty of the hundred tokens that come in.
+    The library answers pings and collects fragments by itself, so a handler never sees them. Here every read of up to a
+    kibibyte costs two tokens and every frame of any kind one. A client that has none left, or does not read the answers to
+    its pings, is disconnected. Twenty frames a second spend sixty of the hundred tokens that are added.
     """
 
     admitted: tickets.Pass
@@ -31,7 +31,7 @@ class Socket(ServerConnection):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        # In slices, so that one large read of tiny frames cannot hold the loop before it is counted.
+        # In slices, so that one large read of tiny frames cannot occupy the loop before it is counted.
         for at in range(0, len(data), _SLICE_BYTES):
             if self.transport.is_closing():
                 return

@@ -1,4 +1,4 @@
-"""What a viewer sends: checked, limited, and written to the room's stream."""
+"""What viewers send: checked, limited, and written to the room's stream."""
 
 import time
 
@@ -92,7 +92,7 @@ def _refuse(viewer: Viewer, code: ErrorCode, ref: str | None, *, retry_after_ms:
 
 
 def _ref(message: str | bytes) -> str | None:
-    """The client id of a frame that cannot be taken, if it has one that can be read."""
+    """The client's id of a frame that is refused, if it can be read."""
     try:
         found = msgspec.json.decode(message, type=_Ref).id
     except (msgspec.DecodeError, UnicodeError):

@@ -1,4 +1,4 @@
-"""One viewer: his socket, what he holds of the stream, and how much he may say."""
+"""One viewer: the socket, how far they are in the stream, and how much they may send."""
 
 import asyncio
 import time
@@ -37,10 +37,10 @@ class Bucket:
 
 
 class Viewer:
-    """`epoch` and `seq` say what he holds while he is not in the hot set; in it he holds what the hub has sent.
+    """`epoch` and `seq` say how far the viewer is while outside of the hot set; inside it is as far as the hub has sent.
 
-    `holds` is the number he joined the hot set with and NEVER outside it: a frame is written to him when its first
-    number lies above, which keeps a fan-out that yields in between exact for those who leave or join meanwhile.
+    `holds` is the number with which the viewer joined the hot set, and NEVER outside of it. A frame is written to those
+    whose number is below its first, so a fan-out that yields in between stays exact when viewers leave or join meanwhile.
     """
 
     __slots__ = (
@@ -85,7 +85,7 @@ class Viewer:
         wire.write(self.connection, frame)
 
     def tell(self, frame: frames.ServerFrame) -> None:
-        """A small frame for this viewer alone; dropped while his network is jammed."""
+        """A small frame for this viewer alone; dropped while their network is congested."""
         if wire.unsent(self.connection) <= wire.BUFFER_LIMIT_BYTES:
             self.write(wire.text(frames.encode(frame)))
 

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.tables import Table, fen, made_at, text
+from app.core.tables import Table, created_at, fen, text
 
 
 class Place(Table, table=True):
@@ -21,7 +21,7 @@ class Place(Table, table=True):
     scope_path: str = text()
     book: str = text()
     status: str = text()
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Category(Table, table=True):
@@ -46,7 +46,7 @@ class Product(Table, table=True):
     category_id: UUID | None = Field(None, foreign_key="mall_category.id", index=True)
     status: str = text()
     version: int = 1
-    made_at: datetime = made_at()
+    created_at: datetime = created_at()
 
 
 class Sku(Table, table=True):

@@ -5,11 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from app.core.http import Body, Plain, View
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId
+from app.core.schemas import Body, Plain, Version, View
 
 Title = Annotated[str, Field(min_length=1, max_length=120), Plain]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1, description="As it was read.")]
 ListFen = Annotated[int, Field(gt=0, le=100_000_000, description="List price in fen.", examples=[12_800])]
 
 

@@ -5,9 +5,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.core.http import Body, Plain, PlainLines, View
-from app.core.http.schemas import At
-from app.core.ids import DistributorId, OrderId, OrderLineId, ProductId, RefundId, RoomId, SkuId, StaffId, StoreId
+from app.core.ids import (
+    ChargeId,
+    DistributorId,
+    OrderId,
+    OrderLineId,
+    ProductId,
+    RoomId,
+    SkuId,
+    StaffId,
+    StoreId,
+    TouchpointId,
+)
+from app.core.schemas import At, Body, PlainLines, View
 from app.payments import PaymentView
 
 
@@ -20,12 +30,43 @@ class OrderStatus(StrEnum):
 
 
 class RefundTotal(StrEnum):
+    """How much of what was paid is refunded, agreed refunds included."""
+
     NONE = "none"
     PART = "part"
     ALL = "all"
 
 
-class LineAsked(Body):
+class CloseReason(StrEnum):
+    """Who or what closed an unpaid order."""
+
+    BUYER = "buyer"
+    TIMEOUT = "timeout"
+
+
+class FulfilmentKind(StrEnum):
+    """How the goods reach the customer."""
+
+    PICKUP = "pickup"
+
+
+class Awaiting(StrEnum):
+    """What an order waits for."""
+
+    PAYMENT = "payment"
+    FULFILMENT = "fulfilment"
+
+
+class OrderAction(StrEnum):
+    """What its buyer may ask for: the last segment of the call's address."""
+
+    PAYMENT = "payment"
+    CLOSE = "close"
+
+
+class LineRequest(Body):
+    """A SKU and how many of it."""
+
     sku: SkuId
     quantity: Annotated[int, Field(ge=1, le=999)]
 
@@ -33,21 +74,24 @@ class LineAsked(Body):
 class Pickup(Body):
     """The customer fetches the goods at the store."""
 
-    kind: Literal["pickup"]
+    kind: Literal[FulfilmentKind.PICKUP]
 
 
 class QuoteCreate(Body):
-    """What somebody wants to buy, where, and how it shall reach him."""
+    """What somebody wants to buy, where, and how it shall reach them."""
 
     store: StoreId
-    lines: Annotated[list[LineAsked], Field(min_length=1, max_length=50)]
+    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=50)]
     fulfilment: Pickup
 
 
 class OrderCreate(QuoteCreate):
-    """A quote that is accepted: `expected_payable_fen` is what the buyer saw."""
+    """A quote that is accepted: `expected_payable_fen` is what the buyer saw, `fingerprint` the quote's own."""
 
     expected_payable_fen: Annotated[int, Field(ge=0, le=100_000_000_000)]
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(
+        None, description="Of the quote: any change of its price trail is then `price_changed`, also at an equal sum."
+    )
     remark: Annotated[str, Field(max_length=200), PlainLines] | None = None
 
 
@@ -76,6 +120,8 @@ class QuoteLine(View):
 
 
 class CouponView(View):
+    """A coupon, and why it cannot be used here."""
+
     coupon: str
     reason: str | None
 
@@ -91,15 +137,30 @@ class QuoteView(View):
     payable_fen: int
     usable_coupons: list[CouponView]
     unusable_coupons: list[CouponView]
+    fingerprint: str = Field(description="Changes with any part of the trail; send it back with the order.")
     server_now: At
 
 
 class StoreLabel(View):
+    """A store by name."""
+
     id: StoreId
     name: str
 
 
+class LineCreditView(View):
+    """Who is credited for a line, frozen at checkout, and by which touchpoint each won."""
+
+    distributor: DistributorId | None
+    guide: StaffId | None
+    store: StoreId
+    room: RoomId | None
+    touchpoint: TouchpointId | None
+
+
 class LineView(View):
+    """One SKU of an order. `credit` is for staff; customers get null."""
+
     id: OrderLineId
     sku: SkuId
     product: ProductId
@@ -112,15 +173,13 @@ class LineView(View):
     goods_paid_fen: int
     refunded_fen: int
     refunded_quantity: int
+    credit: LineCreditView | None
 
 
-class AttributionView(View):
-    """Who is credited for the first line, frozen at checkout; headquarters reads the reasons."""
+class PaymentPart(StrEnum):
+    """Which part of an order a charge pays."""
 
-    distributor: DistributorId | None
-    guide: StaffId | None
-    store: StoreId | None
-    room: RoomId | None
+    FULL = "full"
 
 
 class WechatReference(View):
@@ -131,22 +190,31 @@ class WechatReference(View):
     merchant_trade_no: str
 
 
-class FulfilmentView(View):
-    """How the goods reach the customer: he fetches them at the store."""
+class OrderPaymentView(View):
+    """A charge that paid the order or a part of it."""
 
-    kind: Literal["pickup"]
+    part: PaymentPart
+    charge: ChargeId
+    amount_fen: int
+    wechat: WechatReference | None
+
+
+class FulfilmentView(View):
+    """How the goods reach the customer."""
+
+    kind: FulfilmentKind
 
 
 class OrderView(View):
-    """An order. `awaiting` says whose turn it is; `actions` what the caller may ask for now: `pay` and `close` are its
-    buyer's alone, and `pay` ends at `expires_at`."""
+    """An order. `awaiting` says what it waits for; `actions` what its buyer may ask for now, each the last segment of an
+    address below the order's own; `payment` ends at `expires_at`. Staff get no actions here."""
 
     id: OrderId
     number: str
     status: OrderStatus
     refund_status: RefundTotal
-    awaiting: Literal["payment", "fulfilment"] | None
-    actions: list[Literal["pay", "close"]]
+    awaiting: Awaiting | None
+    actions: list[OrderAction]
     store: StoreLabel
     lines: list[LineView]
     goods_fen: int
@@ -156,75 +224,18 @@ class OrderView(View):
     paid_fen: int
     refunded_fen: int
     fulfilment: FulfilmentView
-    attribution: AttributionView
     remark: str | None
     placed_at: At
     paid_at: At | None
     closed_at: At | None
-    close_reason: str | None
+    close_reason: CloseReason | None
     expires_at: At
     server_now: At
-    wechat: WechatReference | None
+    payments: list[OrderPaymentView]
 
 
 class PlacedView(View):
-    """One order per place and seller; `payment` is null when nothing is payable."""
+    """A placed order; `payment` is null when nothing is to be paid any more."""
 
-    orders: list[OrderView]
+    order: OrderView
     payment: PaymentView | None
-
-
-class RefundStatus(StrEnum):
-    AGREED = "agreed"
-    PAID = "paid"
-    STUCK = "stuck"
-
-
-class RefundLineAsked(Body):
-    """Give `quantity` (its share of what was paid, at most what is left of it) or `amount_fen`. Only a quantity can be
-    restocked, also after its money was refunded by amount."""
-
-    line: OrderLineId
-    quantity: Annotated[int, Field(ge=1, le=999)] | None = None
-    amount_fen: Annotated[int, Field(ge=1, le=100_000_000_000)] | None = None
-    restock: bool = False
-
-
-class RefundCreate(Body):
-    lines: Annotated[list[RefundLineAsked], Field(max_length=50)]
-    freight_fen: Annotated[int, Field(ge=0, le=100_000_000)] = 0
-    reason: Annotated[str, Field(min_length=1, max_length=80, examples=["破损"]), Plain]
-
-
-class RefundLineView(View):
-    line: OrderLineId
-    quantity: int
-    restocked_quantity: int
-    amount_fen: int
-
-
-class RefundView(View):
-    """agreed → paid when WeChat has sent the money (at once when it comes to 0 and only restocks); stuck when it could or
-    would not and somebody has to act at WeChat."""
-
-    id: RefundId
-    order: OrderId
-    status: RefundStatus
-    amount_fen: int
-    freight_fen: int
-    lines: list[RefundLineView]
-    reason: str
-    agreed_at: At
-    paid_at: At | None
-
-
-class OrderHead(View):
-    """What rooms above need to know of an order."""
-
-    id: OrderId
-    number: str
-    status: OrderStatus
-    placed_at: At
-    goods_fen: int
-    paid_fen: int
-    refunded_fen: int

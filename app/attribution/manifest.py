@@ -1,0 +1,10 @@
+"""What attribution gives to the processes."""
+
+from app.attribution import routes
+from app.attribution.models import Bond, FrozenLine, Promoter, RuleRow, Shelf, Touch, TouchpointRow
+from app.core.manifest import Manifest
+
+MANIFEST = Manifest(
+    routers=routes.routers,
+    tables=[Promoter, TouchpointRow, Shelf, Touch, Bond, RuleRow, FrozenLine],
+)

@@ -1,0 +1,10 @@
+"""What customers gives to the processes."""
+
+from app.core.manifest import Manifest
+from app.customers import routes
+from app.customers.models import Address, Customer, Identity
+
+MANIFEST = Manifest(
+    routers=routes.routers,
+    tables=[Customer, Identity, Address],
+)

@@ -1,0 +1,12 @@
+"""What distribution gives to the processes."""
+
+from app.core.manifest import Manifest
+from app.distribution import audit, consumers, routes
+from app.distribution.models import Application, Commission, Distributor, LinkSale, TermsRow
+
+MANIFEST = Manifest(
+    routers=routes.routers,
+    consumers=consumers.CONSUMERS,
+    audits=[audit.audit],
+    tables=[Application, Distributor, TermsRow, Commission, LinkSale],
+)

@@ -1,0 +1,8 @@
+"""What insight gives to the processes."""
+
+from app.core.manifest import Manifest
+from app.insight import routes
+
+MANIFEST = Manifest(
+    routers=routes.routers,
+)

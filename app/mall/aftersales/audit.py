@@ -1,0 +1,79 @@
+"""Invariants of refunds, and of refunds against orders, payments and log."""
+
+from app.core.audits import breaches_of, checks
+from app.core.db import Session
+from app.mall.aftersales.consumers import FOLLOW_REFUNDS
+from app.mall.aftersales.events import RefundAgreed, RefundPaid
+from app.payments import RefundStuck, RefundSucceeded
+
+_CHECKS = checks(
+    {
+        "order {id} says refunded {was} with freight, its refunds come to {due}": """
+            SELECT o.id, o.refunded_fen || '/' || o.freight_refunded_fen AS was,
+                   coalesce(r.fen, 0) || '/' || coalesce(r.freight_fen, 0) AS due FROM mall_order o
+            LEFT JOIN (SELECT order_id, sum(amount_fen) AS fen, sum(freight_fen) AS freight_fen FROM mall_refund GROUP BY 1) r
+                ON r.order_id = o.id
+            WHERE (o.refunded_fen, o.freight_refunded_fen) <> (coalesce(r.fen, 0), coalesce(r.freight_fen, 0))""",
+        "line {id} says {was} fen, units and restocked units refunded, its refund lines come to {due}": """
+            SELECT l.id, concat_ws('/', l.refunded_fen, l.refunded_quantity, l.restocked_quantity) AS was,
+                   concat_ws('/', coalesce(r.fen, 0), coalesce(r.units, 0), coalesce(r.restocked, 0)) AS due
+            FROM mall_order_line l
+            LEFT JOIN (SELECT line_id, sum(amount_fen) AS fen, sum(quantity) AS units, sum(restocked_quantity) AS restocked
+                       FROM mall_refund_line GROUP BY line_id) r ON r.line_id = l.id
+            WHERE (l.refunded_fen, l.refunded_quantity, l.restocked_quantity)
+                  <> (coalesce(r.fen, 0), coalesce(r.units, 0), coalesce(r.restocked, 0))""",
+        "refund {id} is {was}, its lines and freight come to {due}": """
+            SELECT r.id, r.amount_fen AS was, r.freight_fen + coalesce(sum(l.amount_fen), 0) AS due FROM mall_refund r
+            LEFT JOIN mall_refund_line l ON l.refund_id = r.id GROUP BY r.id
+            HAVING r.amount_fen <> r.freight_fen + coalesce(sum(l.amount_fen), 0)""",
+        "refund {id} is agreed as {was}, payments sends {due}": """
+            SELECT coalesce(m.id, p.id) AS id, coalesce(m.amount_fen || ' of ' || m.order_id, 'nothing') AS was,
+                   coalesce(p.amount_fen || ' of ' || p.order_id, 'nothing') AS due
+            FROM (SELECT id, order_id, amount_fen FROM mall_refund WHERE amount_fen > 0) m
+            FULL JOIN (SELECT r.id, r.amount_fen, o.id AS order_id FROM payments_refund r
+                       JOIN mall_order o ON o.charge_id = r.charge_id) p ON p.id = m.id
+            WHERE (m.amount_fen, m.order_id) IS DISTINCT FROM (p.amount_fen, p.order_id)""",
+        "refund {id} is {was}, by the events that were delivered it is {due}": """
+            SELECT m.id, m.status AS was, coalesce(h.status, 'agreed') AS due FROM mall_refund m
+            LEFT JOIN (
+                SELECT e.stream AS id, CASE WHEN bool_or(e.type = :refund_succeeded) THEN 'paid' ELSE 'stuck' END
+                       AS status
+                FROM event e JOIN event_cursor c ON c.consumer = :consumer AND e.seq <= c.seq
+                WHERE e.type IN (:refund_succeeded, :refund_stuck) AND NOT EXISTS (
+                    SELECT 1 FROM event_dead_letter p
+                    WHERE p.consumer = :consumer AND p.seq = e.seq AND p.resolved_at IS NULL)
+                GROUP BY e.stream
+            ) h ON h.id = m.id
+            WHERE m.amount_fen > 0 AND m.status <> coalesce(h.status, 'agreed')""",
+        "refund {id} is agreed as {due}, RefundAgreed events tell of {was}": """
+            SELECT coalesce(r.id, f.id) AS id, coalesce(f.fen::text, 'nothing') AS was,
+                   coalesce(r.amount_fen::text, 'nothing') AS due
+            FROM mall_refund r FULL JOIN (
+                SELECT (payload ->> 'refund_id')::uuid AS id, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told
+                WHERE type = :refund_agreed GROUP BY 1
+            ) f ON f.id = r.id
+            WHERE r.amount_fen IS DISTINCT FROM f.fen""",
+        "refund {id} is paid out with {due}, RefundPaid events tell of {was}": """
+            SELECT coalesce(r.id, f.id) AS id, coalesce(f.fen, 0) AS was, coalesce(r.amount_fen, 0) AS due
+            FROM (SELECT id, amount_fen FROM mall_refund WHERE status = 'paid' AND amount_fen > 0) r
+            FULL JOIN (
+                SELECT (payload ->> 'refund_id')::uuid AS id, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told
+                WHERE type = :refund_paid GROUP BY 1
+            ) f ON f.id = r.id
+            WHERE r.amount_fen IS DISTINCT FROM f.fen""",
+    },
+    told=True,
+)
+
+
+async def audit(session: Session) -> list[str]:
+    """Orders and lines equal their refunds, refunds equal what payments sends, and each agreement and payment is told once."""
+    return await breaches_of(
+        session,
+        _CHECKS,
+        consumer=FOLLOW_REFUNDS.name,
+        refund_succeeded=RefundSucceeded.type_name(),
+        refund_stuck=RefundStuck.type_name(),
+        refund_agreed=RefundAgreed.type_name(),
+        refund_paid=RefundPaid.type_name(),
+    )

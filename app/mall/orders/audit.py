@@ -1,0 +1,74 @@
+"""Invariants of orders, and of orders against stock, payments, ledger and log."""
+
+from app.core.audits import breaches_of, checks
+from app.core.db import Session
+from app.ledger import Account
+from app.mall.orders.events import OrderClosed, OrderPaid
+from app.mall.orders.payment import COLLECTOR
+
+_CHECKS = checks(
+    {
+        "place/sku {id} reserves {was}, its unpaid orders hold {due}": """
+            SELECT s.place_id || '/' || s.sku_id AS id, s.reserved AS was, coalesce(o.due, 0) AS due FROM mall_stock s
+            LEFT JOIN (
+                SELECT o.place_id, l.sku_id, sum(l.quantity) AS due FROM mall_order o
+                JOIN mall_order_line l ON l.order_id = o.id WHERE o.status = 'unpaid' GROUP BY 1, 2
+            ) o USING (place_id, sku_id)
+            WHERE s.reserved <> coalesce(o.due, 0)""",
+        "place/sku {id} sold {was}, its paid orders kept {due}": """
+            SELECT s.place_id || '/' || s.sku_id AS id, s.sold AS was, coalesce(o.due, 0) AS due FROM mall_stock s
+            LEFT JOIN (
+                SELECT o.place_id, l.sku_id, sum(l.quantity - l.restocked_quantity) AS due FROM mall_order o
+                JOIN mall_order_line l ON l.order_id = o.id WHERE o.status = 'paid' GROUP BY 1, 2
+            ) o USING (place_id, sku_id)
+            WHERE s.sold <> coalesce(o.due, 0)""",
+        "order {id} sold for {was}, settled charges that were not sent back by themselves say {due}": """
+            SELECT coalesce(o.id, c.subject_id) AS id, coalesce(o.paid_fen || ' by ' || o.transaction_id, 'nothing') AS was,
+                   coalesce(c.amount_fen || ' by ' || c.transaction_id || ' for ' || c.subject_id, 'nothing') AS due
+            FROM (SELECT id, paid_fen, transaction_id, charge_id FROM mall_order WHERE status = 'paid') o
+            FULL JOIN (
+                SELECT c.id, c.subject_id, c.amount_fen, c.transaction_id FROM payments_charge c WHERE c.subject_kind = :kind AND c.status = 'settled' AND NOT EXISTS (
+                    SELECT 1 FROM payments_refund r WHERE r.charge_id = c.id AND r.amount_fen = c.amount_fen
+                      AND NOT EXISTS (SELECT 1 FROM mall_order o WHERE o.charge_id = c.id))
+            ) c ON c.id = o.charge_id
+            WHERE (o.id, o.paid_fen, o.transaction_id) IS DISTINCT FROM (c.subject_id, c.amount_fen, c.transaction_id)""",
+        "order {id} holds {was} of customer_prepaid, it should be {due}": """
+            SELECT o.id, coalesce(e.fen, 0) AS was, o.paid_fen - o.refunded_fen AS due FROM mall_order o
+            LEFT JOIN (SELECT subject, -sum(amount_fen) AS fen FROM ledger_entry WHERE account = :customer_prepaid
+                       GROUP BY subject) e ON e.subject = o.id
+            WHERE coalesce(e.fen, 0) <> o.paid_fen - o.refunded_fen""",
+        "order {id}: its lines' goods paid come to {was}, goods less discounts are {due}": """
+            SELECT o.id, coalesce(sum(l.goods_paid_fen), 0) AS was, o.goods_fen - o.discount_fen AS due FROM mall_order o
+            LEFT JOIN mall_order_line l ON l.order_id = o.id GROUP BY o.id
+            HAVING count(l.id) = 0 OR sum(l.goods_paid_fen) <> o.goods_fen - o.discount_fen""",
+        "order {id} is paid with {due}, OrderPaid events tell of {was}": """
+            SELECT coalesce(o.id, f.stream) AS id, coalesce(f.fen, 0) AS was, coalesce(o.paid_fen, 0) AS due
+            FROM (SELECT id, paid_fen FROM mall_order WHERE status = 'paid') o
+            FULL JOIN (SELECT stream, sum((payload ->> 'paid_fen')::bigint) AS fen FROM told
+                       WHERE type = :order_paid GROUP BY stream) f ON f.stream = o.id
+            WHERE o.paid_fen IS DISTINCT FROM f.fen""",
+        "order {id} is {due}, {was} OrderClosed events tell of it": """
+            SELECT coalesce(o.id, f.stream) AS id, coalesce(f.told, 0) AS was, coalesce(o.status, 'unknown') AS due
+            FROM mall_order o
+            FULL JOIN (SELECT stream, count(*) AS told FROM told WHERE type = :order_closed GROUP BY stream) f
+                ON f.stream = o.id
+            WHERE CASE o.status WHEN 'closed' THEN f.told IS DISTINCT FROM 1
+                                WHEN 'paid' THEN f.told > 1 ELSE f.told > 0 END""",
+        "order {id} has {was} lines without a frozen attribution, not {due}": """
+            SELECT l.order_id AS id, count(*) AS was, 0 AS due FROM mall_order_line l
+            LEFT JOIN attribution_line a ON a.line_id = l.id WHERE a.line_id IS NULL GROUP BY l.order_id""",
+    },
+    told=True,
+)
+
+
+async def audit(session: Session) -> list[str]:
+    """Stock equals orders, orders equal charges and books, lines add up, and each payment and closing is told once."""
+    return await breaches_of(
+        session,
+        _CHECKS,
+        order_paid=OrderPaid.type_name(),
+        order_closed=OrderClosed.type_name(),
+        customer_prepaid=Account.CUSTOMER_PREPAID,
+        kind=COLLECTOR.kind,
+    )

@@ -1,0 +1,180 @@
+"""Rows of orders, and the one lock of an order with its reader's scope."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app import attribution
+from app.core.auth import Actor, Role
+from app.core.db import Listing, Session, Statement, within
+from app.core.errors import NotFound
+from app.mall.orders.schemas import CloseReason, FulfilmentKind, OrderStatus, RefundTotal
+
+
+class Fulfilment(msgspec.Struct, frozen=True):
+    """How the goods reach the customer."""
+
+    kind: FulfilmentKind
+
+
+class DiscountRow(msgspec.Struct, frozen=True):
+    """One step of a line's price trail."""
+
+    kind: str
+    title: str
+    amount_fen: int
+
+
+class LineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `mall_order_line`."""
+
+    id: UUID
+    order_id: UUID
+    sku_id: UUID
+    product_id: UUID
+    title: str
+    sku_title: str
+    picture: str | None
+    quantity: int
+    list_fen: int
+    discounts: tuple[DiscountRow, ...] = ()
+    goods_paid_fen: int
+    refunded_fen: int = 0
+    refunded_quantity: int = 0
+    restocked_quantity: int = 0
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `mall_order`."""
+
+    id: UUID
+    number: str
+    customer_id: UUID
+    place_id: UUID
+    book: str
+    scope_path: str
+    status: OrderStatus = OrderStatus.UNPAID
+    refund_status: RefundTotal = RefundTotal.NONE
+    fulfilment: Fulfilment
+    goods_fen: int
+    freight_fen: int
+    discount_fen: int
+    payable_fen: int
+    paid_fen: int = 0
+    refunded_fen: int = 0
+    freight_refunded_fen: int = 0
+    remark: str | None = None
+    charge_id: UUID | None = None
+    transaction_id: str | None = None
+    mchid: str | None = None
+    placed_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None = None
+    closed_at: datetime | None = None
+    close_reason: CloseReason | None = None
+
+
+class _Read(OrderRow, frozen=True, kw_only=True):
+    place_name: str
+    now: datetime
+
+
+class _ReadWhole(_Read, frozen=True, kw_only=True):
+    lines: tuple[LineRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order with its lines and the name of its place, as they stood at `now` by the database's clock."""
+
+    row: OrderRow
+    lines: Sequence[LineRow]
+    place_name: str
+    now: datetime
+
+    @property
+    def id(self) -> UUID:
+        return self.row.id
+
+    @property
+    def quantities(self) -> dict[UUID, int]:
+        """SKU → units."""
+        return {line.sku_id: line.quantity for line in self.lines}
+
+    @property
+    def is_payable(self) -> bool:
+        """Whether it still waits for its payment."""
+        return self.row.status is OrderStatus.UNPAID and self.now < self.row.expires_at
+
+
+_COLUMNS = ", ".join(f"o.{name}" for name in OrderRow.__struct_fields__)
+_LINE_COLUMNS = ", ".join(LineRow.__struct_fields__)
+_LINES_AS_JSON = "jsonb_build_object(" + ", ".join(f"'{n}', l.{n}" for n in LineRow.__struct_fields__) + ")"
+
+REACH = {
+    "customer_id": "o.customer_id = :customer_id",
+    "scope": within("o.scope_path"),
+    "guide_id": f"o.id IN ({attribution.ORDERS_OF_GUIDE})",
+}
+"""The conditions that say whose orders are read; `reach_of` gives their values."""
+
+_LOCK = Listing(
+    f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now
+        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
+        WHERE o.id = :order_id AND {{filters}} FOR UPDATE OF o""",
+    _Read,
+    filters=REACH,
+    custom_plan=False,
+)
+_LINES = Statement(f"SELECT {_LINE_COLUMNS} FROM mall_order_line WHERE order_id = :order_id ORDER BY id", LineRow)
+_ONE = Listing(
+    f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now,
+               (SELECT jsonb_agg({_LINES_AS_JSON} ORDER BY l.id) FROM mall_order_line l WHERE l.order_id = o.id) AS lines
+        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
+        WHERE o.id = :order_id AND {{filters}}""",
+    _ReadWhole,
+    filters=REACH,
+    custom_plan=False,
+)
+ORDERS = Listing(
+    f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now,
+               (SELECT jsonb_agg({_LINES_AS_JSON} ORDER BY l.id) FROM mall_order_line l WHERE l.order_id = o.id) AS lines
+        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
+        WHERE {{filters}} ORDER BY o.id DESC LIMIT :limit""",
+    _ReadWhole,
+    filters={**REACH, "status": "o.status = :status", "after": "o.id < :after"},
+)
+"""Orders within a reach, newest first."""
+
+
+def reach_of(actor: Actor) -> dict[str, Any]:
+    """What a staff member reaches: managers and above what was sold within their path, guides what they are credited for,
+    wherever it was sold."""
+    return {"guide_id": actor.id} if actor.role is Role.GUIDE else {"scope": actor.scope}
+
+
+async def lock(session: Session, order_id: UUID, **reach: Any) -> Order:
+    """Lock the order's row: first in the one lock order. `reach` says whose it must be (`customer_id=…`, or
+    `**reach_of(actor)`); nothing is the system itself. Raises NotFound."""
+    row = await _LOCK.first(session, order_id=order_id, **reach)
+    if row is None:
+        raise NotFound
+    # Read by a statement of its own: they may have changed while this one waited for the row.
+    return Order(row, await _LINES.all(session, order_id=order_id), row.place_name, row.now)
+
+
+async def read(session: Session, order_id: UUID, **reach: Any) -> Order:
+    """The order as it is committed, for a reader within reach. Raises NotFound."""
+    row = await _ONE.first(session, order_id=order_id, **reach)
+    if row is None:
+        raise NotFound
+    return whole(row)
+
+
+def whole(row: _ReadWhole) -> Order:
+    """A row of `ORDERS` with its lines."""
+    return Order(row, row.lines, row.place_name, row.now)

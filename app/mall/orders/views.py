@@ -1,0 +1,143 @@
+"""Orders as their readers see them; the reader's scope is part of every query."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from app import attribution
+from app.attribution import LineCredit
+from app.core.auth import Actor
+from app.core.db import Session
+from app.core.ids import OrderId, wire
+from app.core.paging import Page, Paging
+from app.mall.orders.records import ORDERS, LineRow, Order, OrderRow, reach_of, read, whole
+from app.mall.orders.schemas import (
+    Awaiting,
+    Discount,
+    FulfilmentView,
+    LineCreditView,
+    LineView,
+    OrderAction,
+    OrderPaymentView,
+    OrderStatus,
+    OrderView,
+    PaymentPart,
+    RefundTotal,
+    StoreLabel,
+    WechatReference,
+)
+
+
+async def order_of_customer(session: Session, customer_id: UUID, order_id: UUID) -> OrderView:
+    """A customer's own order. Raises NotFound, also for somebody else's."""
+    return buyers_view(await read(session, order_id, customer_id=customer_id))
+
+
+async def orders_of_customer(
+    session: Session, paging: Paging, customer_id: UUID, *, status: OrderStatus | None
+) -> Page[OrderView]:
+    """A customer's own orders, newest first."""
+    rows = await paging.rows(session, OrderId, ORDERS, customer_id=customer_id, status=status)
+    return rows.page([buyers_view(whole(row)) for row in rows.items])
+
+
+async def orders_in_scope(
+    session: Session, paging: Paging, actor: Actor, *, status: OrderStatus | None
+) -> Page[OrderView]:
+    """Orders within a staff member's reach, newest first."""
+    rows = await paging.rows(session, OrderId, ORDERS, status=status, **reach_of(actor))
+    credit_of = await attribution.credits_of(session, [row.id for row in rows.items])
+    return rows.page([order_view(whole(row), actions=[], credit_of=credit_of) for row in rows.items])
+
+
+async def order_in_scope(session: Session, actor: Actor, order_id: UUID) -> OrderView:
+    """An order within a staff member's reach. Raises NotFound."""
+    order = await read(session, order_id, **reach_of(actor))
+    return order_view(order, actions=[], credit_of=await attribution.credits_of(session, [order_id]))
+
+
+def buyers_view(order: Order) -> OrderView:
+    """An order as its buyer sees it."""
+    return order_view(order, actions=_actions(order), credit_of={})
+
+
+def order_view(order: Order, *, actions: list[OrderAction], credit_of: Mapping[UUID, LineCredit]) -> OrderView:
+    """The one place where an order becomes what is shown of it."""
+    row = order.row
+    return OrderView(
+        id=row.id,
+        number=row.number,
+        status=row.status,
+        refund_status=row.refund_status,
+        awaiting=_awaiting(row.status, row.refund_status),
+        actions=actions,
+        store=StoreLabel(id=row.place_id, name=order.place_name),
+        lines=[_line(line, credit_of.get(line.id)) for line in order.lines],
+        goods_fen=row.goods_fen,
+        freight_fen=row.freight_fen,
+        discount_fen=row.discount_fen,
+        payable_fen=row.payable_fen,
+        paid_fen=row.paid_fen,
+        refunded_fen=row.refunded_fen,
+        fulfilment=FulfilmentView(kind=row.fulfilment.kind),
+        remark=row.remark,
+        placed_at=row.placed_at,
+        paid_at=row.paid_at,
+        closed_at=row.closed_at,
+        close_reason=row.close_reason,
+        expires_at=row.expires_at,
+        server_now=order.now,
+        payments=_payments(row),
+    )
+
+
+def _awaiting(status: OrderStatus, refunded: RefundTotal) -> Awaiting | None:
+    if status is OrderStatus.UNPAID:
+        return Awaiting.PAYMENT
+    return Awaiting.FULFILMENT if status is OrderStatus.PAID and refunded is not RefundTotal.ALL else None
+
+
+def _actions(order: Order) -> list[OrderAction]:
+    if order.row.status is not OrderStatus.UNPAID:
+        return []
+    return [OrderAction.PAYMENT, OrderAction.CLOSE] if order.is_payable else [OrderAction.CLOSE]
+
+
+def _line(line: LineRow, credit: LineCredit | None) -> LineView:
+    return LineView(
+        id=line.id,
+        sku=line.sku_id,
+        product=line.product_id,
+        title=line.title,
+        sku_title=line.sku_title,
+        picture=line.picture,
+        quantity=line.quantity,
+        list_fen=line.list_fen,
+        discounts=[Discount(kind=d.kind, title=d.title, amount_fen=d.amount_fen) for d in line.discounts],
+        goods_paid_fen=line.goods_paid_fen,
+        refunded_fen=line.refunded_fen,
+        refunded_quantity=line.refunded_quantity,
+        credit=credit and _credit(credit),
+    )
+
+
+def _credit(credit: LineCredit) -> LineCreditView:
+    return LineCreditView(
+        distributor=credit.distributor_id,
+        guide=credit.guide_id,
+        store=credit.store_id,
+        room=credit.room_id,
+        touchpoint=credit.touchpoint_id,
+    )
+
+
+def _payments(row: OrderRow) -> list[OrderPaymentView]:
+    if row.charge_id is None:
+        return []
+    wechat = None
+    if row.transaction_id is not None and row.mchid is not None:
+        wechat = WechatReference(
+            transaction_id=row.transaction_id,
+            merchant_id=row.mchid,
+            merchant_trade_no=wire("chg", row.charge_id),
+        )
+    return [OrderPaymentView(part=PaymentPart.FULL, charge=row.charge_id, amount_fen=row.paid_fen, wechat=wechat)]

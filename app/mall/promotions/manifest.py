@@ -1,0 +1,5 @@
+"""What promotions gives to the processes: nothing yet."""
+
+from app.core.manifest import Manifest
+
+MANIFEST = Manifest()

@@ -1,0 +1,207 @@
+"""Being paid, once for all that can be paid for: prepay, notification, "I paid", closing and the overdue sweep.
+
+The module that owns a subject (an order, a tip) hands down a `Collector`: the kind of its charges and its own `settle`, which
+locks the subject, decides what the money buys and takes it into the books. Everything else about a charge is here.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core.db import Session
+from app.core.ids import new_id
+from app.core.runtime import Runtime
+from app.core.settings import Settings
+from app.payments import charges, flows
+from app.payments.discrepancies import record_discrepancy
+from app.payments.errors import ChargeNotOpen, PaymentMismatch
+from app.payments.flows import Record
+from app.payments.records import Charge
+from app.payments.schemas import ChargeStatus, DiscrepancyKind, Outcome, PaymentView
+from app.wechat import Transaction
+
+Settle = Callable[[Session, Settings, Charge, Transaction], Awaitable[Outcome]]
+"""Locks the charge's subject, reads the charge again (`charge_with`) and takes the paid transaction, once. It commits
+nothing and raises nothing for money that does not fit: that is recorded, and the outcome is MISMATCH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is still to be paid for a subject, by when, and into whose book."""
+
+    amount_fen: int
+    book: str
+    expires_at: datetime
+    now: datetime
+
+
+StillDue = Callable[[Session, UUID], Awaitable[Due | None]]
+"""Locks a subject and answers what is still to be paid for it; None when it is paid, closed or its time is over."""
+
+_SHORTEST_TTL_S = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """How one kind of subject is paid."""
+
+    kind: str
+    """The name of its subjects, as charges carry it."""
+    settle: Settle
+    still_due: StillDue
+
+    async def open(
+        self,
+        session: Session,
+        settings: Settings,
+        *,
+        charge_id: UUID,
+        subject_id: UUID,
+        book: str,
+        payer_openid: str,
+        amount_fen: int,
+        ttl_s: int,
+    ) -> Charge:
+        """Begin to be paid for a subject, in the transaction that makes it. `prepay` asks WeChat after the commit."""
+        return await charges.open_charge(
+            session,
+            settings,
+            charge_id=charge_id,
+            subject_kind=self.kind,
+            subject_id=subject_id,
+            book=book,
+            payer_openid=payer_openid,
+            amount_fen=amount_fen,
+            ttl_s=ttl_s,
+        )
+
+    async def prepay(
+        self, runtime: Runtime, charge: Charge, *, description: str
+    ) -> tuple[PaymentView | None, Record | None]:
+        """What the mini-program needs to pay a charge, and what the next transaction is to record; neither when the charge
+        was settled or closed meanwhile. Raises UpstreamFailed."""
+        try:
+            return await flows.prepay(runtime, charge, description=description)
+        except ChargeNotOpen:
+            return None, None
+
+    async def pay(self, runtime: Runtime, subject_id: UUID, *, description: str) -> PaymentView | None:
+        """The payment of a subject: the same charge while it lives, else a new one; None when nothing is due any more.
+
+        Raises UpstreamFailed.
+        """
+        async with runtime.db.transaction() as session:
+            due = await self.still_due(session, subject_id)
+            charge = await charges.latest_charge(session, subject_id)
+        if due is None or charge is None:
+            return None
+        payment, record = await self.prepay(runtime, charge, description=description)
+        if payment is None:
+            renewed = await self._renew(runtime, charge)
+            if renewed is None:
+                return None
+            payment, record = await flows.prepay(runtime, renewed, description=description)
+        if record is not None:
+            async with runtime.db.transaction() as session:
+                await record(session)
+        return payment
+
+    async def _renew(self, runtime: Runtime, dead: Charge) -> Charge | None:
+        """Another number for a subject whose old one cannot be paid any more; if it was paid after all, it is settled."""
+        paid = await flows.close_at_wechat(runtime, dead)
+        async with runtime.db.transaction() as session:
+            if paid is not None:
+                await self.take(session, runtime.settings, paid)
+            due = await self.still_due(session, dead.subject_id)
+            if due is None:
+                return None
+            latest = await charges.latest_charge(session, dead.subject_id)
+            if latest is not None and latest.id != dead.id and latest.status is ChargeStatus.OPEN:
+                return latest  # another press of the button was faster
+            await charges.close_charge(session, dead.id)
+            return await self.open(
+                session,
+                runtime.settings,
+                charge_id=new_id(),
+                subject_id=dead.subject_id,
+                book=due.book,
+                payer_openid=dead.payer_openid,
+                amount_fen=due.amount_fen,
+                ttl_s=max(int((due.expires_at - due.now).total_seconds()), _SHORTEST_TTL_S),
+            )
+
+    async def confirm(self, runtime: Runtime, subject_id: UUID) -> None:
+        """The client's "I paid": ask WeChat about the subject's charges and settle what it knows. Raises UpstreamFailed."""
+        async with runtime.db.transaction() as session:
+            unsettled = await charges.charges_to_ask(session, subject_id)
+        for charge in unsettled:
+            transaction = await flows.ask(runtime, charge)
+            if transaction is not None:
+                await self._take_alone(runtime, transaction)
+
+    async def close(self, runtime: Runtime, subject_id: UUID) -> Collection[UUID]:
+        """Close every open charge of a subject at WeChat, settling what turns out to be paid; the charges' ids.
+
+        The caller closes them here (`close_charge`) with the subject, in one transaction. Raises UpstreamFailed.
+        """
+        async with runtime.db.transaction() as session:
+            open_ones = await charges.open_charges(session, subject_id)
+        for charge in open_ones:
+            await self._close_or_take(runtime, charge)
+        return {charge.id for charge in open_ones}
+
+    async def close_overdue(self, runtime: Runtime, charge: Charge) -> None:
+        """Close a charge whose time is over, whatever became of its subject, unless WeChat turns out to have its money."""
+        await self._close_or_take(runtime, charge)
+        async with runtime.db.transaction() as session:
+            await charges.close_charge(session, charge.id)
+
+    async def _close_or_take(self, runtime: Runtime, charge: Charge) -> None:
+        paid = await flows.close_at_wechat(runtime, charge)
+        if paid is not None:
+            await self._take_alone(runtime, paid)
+
+    async def _take_alone(self, runtime: Runtime, transaction: Transaction) -> Outcome:
+        async with runtime.db.transaction() as session:
+            return await self.take(session, runtime.settings, transaction)
+
+    async def take(self, session: Session, settings: Settings, transaction: Transaction) -> Outcome:
+        """Take a paid transaction of this kind into its subject, once. The caller commits in every case."""
+        charge = await charges.charge_of(session, transaction)
+        if charge is None or charge.subject_kind != self.kind:
+            await record_discrepancy(session, transaction, kind=DiscrepancyKind.UNKNOWN, charge=charge)
+            return Outcome.MISMATCH
+        return await self.settle(session, settings, charge, transaction)
+
+
+class Collectors:
+    """Every kind of subject that can be paid for; one for the process, among the runtime's clients."""
+
+    def __init__(self, collectors: Iterable[Collector]) -> None:
+        self._by_kind = {collector.kind: collector for collector in collectors}
+
+    def of(self, charge: Charge) -> Collector:
+        """The collector of a charge's subject."""
+        return self._by_kind[charge.subject_kind]
+
+    async def take(self, runtime: Runtime, transaction: Transaction) -> None:
+        """A verified word of payment, whatever it pays for. It is answered only after the commit.
+
+        Raises PaymentMismatch after recording what does not fit.
+        """
+        async with runtime.db.transaction() as session:
+            charge = await charges.charge_of(session, transaction)
+            if charge is None:
+                await record_discrepancy(session, transaction, kind=DiscrepancyKind.UNKNOWN, charge=None)
+                outcome = Outcome.MISMATCH
+            else:
+                outcome = await self.of(charge).settle(session, runtime.settings, charge, transaction)
+        if outcome is Outcome.MISMATCH:
+            raise PaymentMismatch(merchant_trade_no=transaction.out_trade_no)
+
+    async def close_overdue(self, runtime: Runtime, charge_id: UUID) -> None:
+        """Close a charge whose time is over. Raises UpstreamFailed."""
+        async with runtime.db.transaction() as session:
+            charge = await charges.charge_with(session, charge_id)
+        await self.of(charge).close_overdue(runtime, charge)

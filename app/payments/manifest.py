@@ -1,0 +1,13 @@
+"""What payments gives to the processes."""
+
+from app.core.manifest import Manifest
+from app.payments import audit, jobs, routes
+from app.payments.models import ChargeRow, Discrepancy, RefundRow
+
+MANIFEST = Manifest(
+    routers=routes.routers,
+    jobs=jobs.JOBS,
+    timers=jobs.TIMERS,
+    audits=[audit.audit],
+    tables=[ChargeRow, RefundRow, Discrepancy],
+)

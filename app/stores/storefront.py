@@ -1,0 +1,62 @@
+"""Stores as customers find and choose them."""
+
+from uuid import UUID
+
+from app import attribution, customers
+from app.attribution import BondKind
+from app.core.db import Listing, Session, Statement
+from app.core.errors import NotFound
+from app.core.ids import StoreId
+from app.core.paging import Page, Paging
+from app.stores.rules import near_point
+from app.stores.schemas import ChosenStoreView, StoreCard
+
+_CARD = "id, name, city, address, latitude, longitude, phone"
+_OPEN = Listing(
+    f"""SELECT {_CARD}, NULL::bigint AS distance_m FROM stores_store
+        WHERE status = 'open' AND {{filters}} ORDER BY id LIMIT :limit""",
+    StoreCard,
+    filters={"city": "city = :city", "after": "id > :after"},
+)
+_NEAREST = Listing(
+    f"""SELECT {_CARD}, (2 * 6371000 * asin(least(1, sqrt(
+                   power(sin(radians(latitude - :latitude) / 2), 2)
+                   + cos(radians(:latitude)) * cos(radians(latitude))
+                     * power(sin(radians(longitude - :longitude) / 2), 2)
+               ))))::bigint AS distance_m
+        FROM stores_store WHERE status = 'open' AND {{filters}} ORDER BY distance_m, id LIMIT :limit""",
+    StoreCard,
+    filters={"city": "city = :city"},
+)
+_OPEN_STORE = Statement(
+    f"SELECT {_CARD}, NULL::bigint AS distance_m FROM stores_store WHERE id = :store_id AND status = 'open'",
+    StoreCard,
+)
+
+
+async def find_stores(session: Session, paging: Paging, *, near: str | None, city: str | None) -> Page[StoreCard]:
+    """Open stores, of one city if one is given: the nearest of a point, as far as one page goes, else oldest first.
+
+    Raises NearUnreadable, CursorInvalid.
+    """
+    if near is None:
+        return await paging.read(session, StoreId, _OPEN, city=city)
+    latitude, longitude = near_point(near)
+    cards = await _NEAREST.all(session, latitude=latitude, longitude=longitude, city=city, limit=paging.limit)
+    return Page(items=cards, next=None, count=None)
+
+
+async def chosen_store(session: Session, customer_id: UUID) -> ChosenStoreView:
+    """The store that the customer chose, if any, while it is open."""
+    store_id = await attribution.bound_store(session, customer_id)
+    return ChosenStoreView(store=store_id and await _OPEN_STORE.first(session, store_id=store_id))
+
+
+async def choose_store(session: Session, customer_id: UUID, store_id: UUID) -> StoreCard:
+    """The customer belongs to this open store from now on. Raises NotFound."""
+    await customers.lock(session, customer_id)
+    card = await _OPEN_STORE.first(session, store_id=store_id)
+    if card is None:
+        raise NotFound
+    await attribution.bind(session, customer_id=customer_id, kind=BondKind.STORE, promoter_id=None, store_id=store_id)
+    return card

@@ -1,0 +1,102 @@
+"""Every statement of the product: named, typed, planned, and known to the database."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from app import modules
+from app.core.db import Database, Statement, registered
+from app.core.db.listings import Listing, listings
+from tests import sql
+from tests.architecture.test_structure import TREES, strings
+
+NOT_EXPLAINABLE = re.compile(r"\s*(SET|SHOW|LOCK|NOTIFY)\b")
+
+
+def everything() -> Iterator[Statement[object]]:
+    """Each statement there is, and each listing without filters, with each filter alone and with all of them."""
+    assert modules.manifests()
+    yield from registered()
+    for listing in listings():
+        names = tuple(listing.filters)
+        for present in {(), names, *((name,) for name in names)}:
+            yield listing.statement(present)
+
+
+async def test_the_database_plans_every_statement(db: Database) -> None:
+    refused: dict[str, str] = {}
+    statements = {statement.sql: statement for statement in everything()}
+    assert len(statements) > 250
+    for text in statements:
+        if NOT_EXPLAINABLE.match(text):
+            continue
+        try:
+            async with db.transaction() as session:
+                await sql.execute(session, f"EXPLAIN (GENERIC_PLAN) {text}")
+        except Exception as error:
+            refused[text] = repr(error)
+    assert refused == {}
+
+
+async def test_rows_have_the_columns_of_their_type(db: Database) -> None:
+    wrong: dict[str, object] = {}
+    async with db.transaction() as session:
+        for statement in everything():
+            fields = getattr(statement.row, "__struct_fields__", None)
+            if fields is None:
+                continue
+            prepared = await session._connection.prepare(statement.sql)
+            columns = {attribute.name for attribute in prepared.get_attributes()}
+            required = {field.name for field in msgspec.structs.fields(statement.row) if field.required}
+            if not required <= columns or not columns <= set(fields):
+                wrong[statement.sql] = columns ^ set(fields)
+    assert wrong == {}
+
+
+OUTSIDE_CORE = {
+    path: tree
+    for path, tree in TREES.items()
+    if not path.startswith(("app/core/db/", "app/core/jobs.py", "app/migrations/"))
+}
+
+
+def test_no_statement_is_positional_or_takes_every_column() -> None:
+    found = [
+        f"{path}:{line}"
+        for path, tree in OUTSIDE_CORE.items()
+        for line, text in strings(tree)
+        if re.search(r"\bSELECT\s+(\w+\.)?\*", text) or re.search(r"(?<![\w$])\$\d+\b", text)
+    ]
+    assert found == []
+
+
+def test_no_row_is_read_by_the_names_of_its_columns() -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in OUTSIDE_CORE.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncpg.Record")
+        or (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and re.fullmatch(r"(row|record|rows|r)", node.value.id)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+        )
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("planted", ["SELECT * FROM mall_order", "SELECT o.* FROM mall_order o", "id = $1"])
+def test_what_is_planted_is_found(planted: str) -> None:
+    assert re.search(r"\bSELECT\s+(\w+\.)?\*", planted) or re.search(r"(?<![\w$])\$\d+\b", planted)
+
+
+def test_a_listing_leaves_out_what_is_not_given() -> None:
+    listing = Listing("SELECT id FROM t WHERE {filters} LIMIT :limit", int, filters={"a": "a = :a", "b": "b = :b"})
+    assert listing.compose(("b",)) == "SELECT id FROM t WHERE b = :b LIMIT :limit"
+    assert listing.compose(()) == "SELECT id FROM t WHERE true LIMIT :limit"
+    listings().remove(listing)

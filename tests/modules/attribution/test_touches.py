@@ -1,0 +1,383 @@
+"""Who is credited: from links, bonds and rooms to the frozen line, and nothing later moves it."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app import attribution
+from app.attribution import BondKind, Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
+from app.attribution.schemas import ShareCreate
+from app.core.db import Database
+from app.core.errors import NotFound
+from app.core.ids import new_id, parse, wire
+from tests import sql
+from tests.audit import audit
+from tests.overlap import beside, waits
+from tests.shop import Person, Shop
+
+PRODUCT, OTHER_PRODUCT, SELLING_STORE = new_id(), new_id(), new_id()
+
+
+class Town:
+    """People, promoters and links, made through the module's functions."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def promoter(
+        self, kind: PromoterKind = PromoterKind.DISTRIBUTOR, *, person: UUID | None = None, **changes: Any
+    ) -> tuple[UUID, UUID]:
+        """The promoter and the person behind it."""
+        promoter, person = new_id(), person or new_id()
+        options = {"upline_id": None, "store_id": None, "scope_path": "/hq/"} | changes
+        async with self.db.transaction() as session:
+            await attribution.register_promoter(session, promoter_id=promoter, kind=kind, person_id=person, **options)
+        return promoter, person
+
+    async def link(self, person: UUID, *, via: UUID | None = None, product: UUID | None = PRODUCT) -> UUID:
+        async with self.db.transaction() as session:
+            made = await touches.share(session, sharer_id=person, request=ShareCreate(product=product, via=via))
+        return made.id
+
+    async def come(self, buyer: UUID, link: UUID) -> attribution.Touchpoint | Any:
+        async with self.db.transaction() as session:
+            return await touches.touch(session, customer_id=buyer, touchpoint_id=link, entry="group")
+
+    async def age(self, seconds: float) -> None:
+        async with self.db.transaction() as session:
+            await sql.execute(
+                session, "UPDATE attribution_touch SET touched_at = touched_at - make_interval(secs => $1)", seconds
+            )
+
+    async def end(self, promoter: UUID) -> None:
+        async with self.db.transaction() as session:
+            await attribution.end_promoter(session, promoter)
+
+    async def buy(self, buyer: UUID, product: UUID = PRODUCT) -> LineCredit:
+        async with self.db.transaction() as session:
+            (credit,) = await attribution.freeze(
+                session, Checkout(new_id(), buyer, SELLING_STORE, [LineToCredit(new_id(), product)])
+            )
+        return credit
+
+    async def room(
+        self, *, guide: UUID | None = None, live: bool = True, shelf: UUID | None = PRODUCT
+    ) -> tuple[UUID, UUID]:
+        """The room and its store."""
+        room, store = new_id(), new_id()
+        async with self.db.transaction() as session:
+            await attribution.open_room(session, room_id=room, store_id=store, guide_id=guide)
+            if shelf:
+                await attribution.shelve(session, room, shelf)
+            if live:
+                await attribution.start_room(session, room)
+        return room, store
+
+    async def enter(self, buyer: UUID, room: UUID) -> None:
+        async with self.db.transaction() as session:
+            await attribution.enter_room(session, customer_id=buyer, room_id=room)
+
+
+@pytest.fixture
+def town(db: Database) -> Town:
+    return Town(db)
+
+
+def distributor(credit: LineCredit) -> tuple[UUID | None, Reason]:
+    return credit.distributor_id, credit.distributor_reason
+
+
+async def test_nobody_came_by_anything(town: Town) -> None:
+    credit = await town.buy(new_id())
+    assert distributor(credit) == (None, Reason.NONE)
+    assert (credit.guide_id, credit.guide_reason) == (None, Reason.NONE)
+    assert (credit.store_id, credit.store_reason) == (SELLING_STORE, Reason.SELLING_STORE)
+    assert (credit.room_id, credit.touchpoint_id) == (None, None)
+
+
+async def test_the_last_share_touch_within_fifteen_days_wins_else_the_bond(town: Town) -> None:
+    buyer = new_id()
+    (first, first_person), (second, second_person) = await town.promoter(), await town.promoter()
+    await town.come(buyer, await town.link(first_person))
+    await town.age(3600)
+    link = await town.link(second_person)
+    await town.come(buyer, link)
+    credit = await town.buy(buyer)
+    assert distributor(credit) == (second, Reason.SHARE_TOUCH)
+    assert credit.touchpoint_id == link
+    await town.age(15 * 24 * 3600 + 1)
+    assert distributor(await town.buy(buyer)) == (first, Reason.BOND), "the first link bound them; first wins"
+    await town.end(first)
+    assert distributor(await town.buy(buyer)) == (None, Reason.NONE)
+
+
+async def test_a_bond_to_a_former_distributor_gives_way_to_the_next(town: Town, db: Database) -> None:
+    buyer = new_id()
+    (first, first_person), (second, second_person) = await town.promoter(), await town.promoter()
+    await town.come(buyer, await town.link(first_person))
+    await town.end(first)
+    await town.come(buyer, await town.link(second_person))
+    await town.age(15 * 24 * 3600 + 1)
+    assert distributor(await town.buy(buyer)) == (second, Reason.BOND)
+    async with db.transaction() as session:
+        bonds = await sql.fetch(session, "SELECT promoter_id, ended_at IS NULL FROM attribution_bond ORDER BY bound_at")
+    assert [tuple(bond) for bond in bonds] == [(first, False), (second, True)], "the old one is kept, ended"
+
+
+async def test_an_ended_distributor_earns_nothing_new_and_keeps_the_old(town: Town, db: Database) -> None:
+    buyer = new_id()
+    promoter, person = await town.promoter()
+    await town.come(buyer, await town.link(person))
+    old = await town.buy(buyer)
+    await town.end(promoter)
+    assert distributor(await town.buy(buyer)) == (None, Reason.NONE)
+    async with db.transaction() as session:
+        order = await sql.fetchval(session, "SELECT order_id FROM attribution_line WHERE line_id = $1", old.line_id)
+        assert (await attribution.credits_of(session, [order]))[old.line_id] == old
+
+
+async def test_the_own_link_earns_nothing(town: Town) -> None:
+    _, person = await town.promoter()
+    await town.come(person, await town.link(person))
+    assert distributor(await town.buy(person)) == (None, Reason.OWN_LINK)
+    another, other_person = await town.promoter()
+    await town.come(person, await town.link(other_person))
+    assert distributor(await town.buy(person)) == (another, Reason.SHARE_TOUCH)
+
+
+async def test_a_shared_link_carries_on_the_credit_of_the_one_it_came_by(town: Town) -> None:
+    promoter, person = await town.promoter()
+    link = await town.link(person)
+    friend, buyer = new_id(), new_id()
+    await town.come(friend, link)
+    passed_on = await town.link(friend, via=link)
+    await town.come(buyer, passed_on)
+    assert distributor(await town.buy(buyer)) == (promoter, Reason.SHARE_TOUCH)
+
+
+async def test_the_upline_is_paid_while_they_are_one_and_never_for_their_own_purchase(town: Town) -> None:
+    upline, upline_person = await town.promoter()
+    promoter, person = await town.promoter(upline_id=upline)
+    link, buyer = await town.link(person), new_id()
+    await town.come(buyer, link)
+    assert (await town.buy(buyer)).upline_id == upline
+    await town.come(upline_person, link)
+    own = await town.buy(upline_person)
+    assert (own.distributor_id, own.upline_id) == (promoter, None)
+    await town.end(upline)
+    later = await town.buy(buyer)
+    assert (later.distributor_id, later.upline_id) == (promoter, None)
+
+
+async def test_one_person_earns_one_way(town: Town) -> None:
+    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    own_shop, _ = await town.promoter(person=person)
+    buyer = new_id()
+    await town.come(buyer, await town.link(person))
+    async with town.db.transaction() as session:
+        await attribution.bind(session, customer_id=buyer, kind=BondKind.GUIDE, promoter_id=guide, store_id=None)
+    credit = await town.buy(buyer)
+    assert credit.guide_id == guide
+    assert distributor(credit) == (None, Reason.SAME_PERSON)
+    assert own_shop
+
+
+async def test_the_protected_guide_bond_is_before_the_guides_touch(town: Town) -> None:
+    store, other_store = new_id(), new_id()
+    bound, _ = await town.promoter(PromoterKind.GUIDE, store_id=store)
+    touched, touched_person = await town.promoter(PromoterKind.GUIDE, store_id=other_store)
+    buyer = new_id()
+    await town.come(buyer, await town.link(touched_person))
+    first = await town.buy(buyer)
+    assert (first.guide_id, first.guide_reason, first.store_id) == (touched, Reason.GUIDE_TOUCH, other_store)
+    async with town.db.transaction() as session:
+        await attribution.bind(session, customer_id=buyer, kind=BondKind.GUIDE, promoter_id=bound, store_id=None)
+    second = await town.buy(buyer)
+    assert (second.guide_id, second.guide_reason) == (bound, Reason.BOND)
+    assert (second.store_id, second.store_reason) == (store, Reason.GUIDE_STORE)
+    async with town.db.transaction() as session:
+        await sql.execute(session, "UPDATE attribution_bond SET protected_until = clock_timestamp() - interval '1 s'")
+    assert (await town.buy(buyer)).guide_id == touched
+
+
+async def test_a_guide_who_moves_takes_new_sales_along_and_leaves_the_old(town: Town) -> None:
+    old_store, new_store = new_id(), new_id()
+    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=old_store)
+    buyer = new_id()
+    await town.come(buyer, await town.link(person))
+    before = await town.buy(buyer)
+    async with town.db.transaction() as session:
+        await attribution.move_promoter(session, guide, store_id=new_store, scope_path="/hq/west/s002/")
+    after = await town.buy(buyer)
+    assert (before.store_id, after.store_id) == (old_store, new_store)
+    async with town.db.transaction() as session:
+        kept = await sql.fetchval(session, "SELECT store_id FROM attribution_line WHERE line_id = $1", before.line_id)
+    assert kept == old_store
+
+
+async def test_a_visit_to_a_room_is_credited_for_a_day_and_for_its_shelf(town: Town) -> None:
+    buyer = new_id()
+    room, store = await town.room()
+    await town.enter(buyer, room)
+    credit = await town.buy(buyer)
+    assert (credit.room_id, credit.room_reason) == (room, Reason.ROOM_TOUCH)
+    assert (credit.store_id, credit.store_reason) == (store, Reason.ROOM_STORE)
+    assert (await town.buy(buyer, OTHER_PRODUCT)).room_id is None
+    async with town.db.transaction() as session:
+        await attribution.unshelve(session, room, PRODUCT)
+    assert (await town.buy(buyer)).room_id == room, "it was on the shelf when they came"
+    await town.age(24 * 3600 + 1)
+    assert (await town.buy(buyer)).room_id is None
+
+
+async def test_a_visit_after_the_room_has_ended_earns_it_nothing(town: Town) -> None:
+    buyer = new_id()
+    room, _ = await town.room()
+    async with town.db.transaction() as session:
+        await attribution.close_room(session, room)
+    await town.enter(buyer, room)
+    assert (await town.buy(buyer)).room_id is None
+
+
+async def test_visitors_who_come_early_count_once_the_room_is_live(town: Town) -> None:
+    buyer = new_id()
+    room, _ = await town.room(live=False)
+    await town.enter(buyer, room)
+    assert (await town.buy(buyer)).room_id is None
+    async with town.db.transaction() as session:
+        await attribution.start_room(session, room)
+    assert (await town.buy(buyer)).room_id == room
+
+
+async def test_a_product_taken_off_before_the_visit_is_not_credited(town: Town) -> None:
+    buyer = new_id()
+    room, _ = await town.room()
+    async with town.db.transaction() as session:
+        await attribution.unshelve(session, room, PRODUCT)
+    await town.enter(buyer, room)
+    assert (await town.buy(buyer)).room_id is None
+
+
+async def test_each_party_names_its_own_touchpoint_and_a_bond_none(town: Town, db: Database) -> None:
+    buyer = new_id()
+    bound, bound_person = await town.promoter()
+    gone, gone_person = await town.promoter()
+    _, guide_person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    link = await town.link(bound_person)
+    await town.come(buyer, link)
+    guide_link = await town.link(guide_person)
+    await town.come(buyer, guide_link)
+    first = await town.buy(buyer)
+    assert (first.touchpoint_id, first.guide_touchpoint_id, first.room_touchpoint_id) == (link, guide_link, None)
+
+    await town.age(20 * 24 * 3600)
+    room, _ = await town.room()
+    async with db.transaction() as session:
+        into_room = await touches.share(session, sharer_id=gone_person, request=ShareCreate(room=room))
+    await town.come(buyer, into_room.id)
+    await town.end(gone)
+    credit = await town.buy(buyer)
+    assert (distributor(credit), credit.touchpoint_id) == ((bound, Reason.BOND), None)
+    assert (credit.guide_id, credit.guide_touchpoint_id) == (None, None)
+    assert (credit.room_id, credit.room_touchpoint_id) == (room, into_room.id)
+
+
+async def test_the_reply_to_a_touch_says_whom_the_checkout_will_credit(town: Town) -> None:
+    buyer, store = new_id(), new_id()
+    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=store)
+    await town.come(buyer, await town.link(person))
+    await town.promoter(person=person)
+    told = (await town.come(buyer, await town.link(person))).credited
+    credit = await town.buy(buyer)
+    assert distributor(credit) == (None, Reason.SAME_PERSON)
+    assert (told.distributor, told.guide, told.store) == (None, guide, store)
+    assert (credit.distributor_id, credit.guide_id, credit.store_id) == (told.distributor, told.guide, told.store)
+
+
+async def test_of_two_first_touches_at_once_one_is_the_first(town: Town, db: Database) -> None:
+    buyer = new_id()
+    (first, person), (_, other_person) = await town.promoter(), await town.promoter()
+    link, other = await town.link(person), await town.link(other_person)
+    async with db.transaction() as session:
+        await touches.touch(session, customer_id=buyer, touchpoint_id=link, entry=None)
+        rival = beside(town.come(buyer, other))
+        assert await waits(session, rival)
+    assert (await rival).credited.distributor is not None
+    async with db.transaction() as session:
+        seen = await sql.fetch(session, "SELECT touchpoint_id, first FROM attribution_touch ORDER BY first DESC")
+        bonds = await sql.fetch(session, "SELECT promoter_id FROM attribution_bond")
+    assert [tuple(touch) for touch in seen] == [(link, True), (other, False)]
+    assert [tuple(bond) for bond in bonds] == [(first,)]
+
+
+async def test_touches_of_long_ago_are_not_read(town: Town, db: Database) -> None:
+    statement = freezing._CANDIDATES
+    values = dict.fromkeys(("share_ttl_s", "room_ttl_s", "guide_ttl_s"), 1)
+    arguments = statement.arguments({"customer_id": new_id(), "products": [PRODUCT], **values})
+    async with db.transaction() as session:
+        await sql.execute(session, "SET LOCAL enable_seqscan = off")
+        plan = [row[0].strip() for row in await sql.fetch(session, f"EXPLAIN {statement.sql}", *arguments)]
+    bounded = [line for line in plan if "touched_at >" in line and "statement_timestamp" in line]
+    assert len([line for line in bounded if line.startswith("Index Cond")]) >= 3, "the share's, the guide's, the room's"
+    assert not [line for line in bounded if line.startswith("Filter")]
+
+
+async def test_unknown_links_and_rooms_are_not_there(town: Town) -> None:
+    with pytest.raises(NotFound):
+        await town.come(new_id(), new_id())
+    with pytest.raises(NotFound):
+        await town.enter(new_id(), new_id())
+    with pytest.raises(NotFound):
+        await town.link(new_id(), via=new_id())
+
+
+async def shared(person: Person, shop: Shop, via: str | None = None) -> dict[str, Any]:
+    reply = await person.post("/v1/shares", json={"product": wire("prd", shop.product_id), "via": via})
+    assert reply.status_code == 201, reply.text
+    link: dict[str, Any] = reply.json()
+    return link
+
+
+async def test_a_link_over_http_is_credited_on_the_order_and_a_body_cannot_claim_credit(shop: Shop, town: Town) -> None:
+    seller, buyer = await shop.customer(), await shop.customer()
+    promoter, _ = await town.promoter(person=parse("cus", seller.id))
+    link = await shared(seller, shop)
+    assert link["scene"] == link["id"]
+    assert len(link["scene"]) <= 32
+    assert link["id"] in link["path"]
+    touch = await buyer.post("/v1/touches", json={"scene": link["scene"], "entry": "group"})
+    assert touch.status_code == 201, touch.text
+    assert touch.json()["credited"]["distributor"] == wire("dst", promoter)
+    assert touch.json()["product"] == wire("prd", shop.product_id)
+    order = (await buyer.order())["order"]
+    assert order["lines"][0]["credit"] is None, "credit is for staff"
+    staff = await shop.staff("hq")
+    (line,) = (await staff.get(f"/v1/admin/mall/orders/{order['id']}")).json()["lines"]
+    assert (line["credit"]["distributor"], line["credit"]["store"]) == (wire("dst", promoter), shop.store)
+    forged = await buyer.try_order(1, attribution={"distributor": wire("dst", new_id())})
+    assert forged.status_code == 422
+    assert await audit(shop.db) == []
+
+
+async def test_touches_that_make_no_sense(shop: Shop) -> None:
+    buyer = await shop.customer()
+    unknown = wire("tpt", new_id())
+    for body, status in (
+        ({}, 422),
+        ({"touchpoint": unknown, "scene": "x"}, 422),
+        ({"touchpoint": unknown}, 404),
+        ({"scene": "promo2026"}, 404),
+        ({"scene": "x" * 33}, 422),
+        ({"scene": "tpt_x", "entry": "y" * 65}, 422),
+    ):
+        assert (await buyer.post("/v1/touches", json=body)).status_code == status, body
+
+
+async def test_the_code_of_a_link_is_a_picture(shop: Shop) -> None:
+    link = await shared(await shop.customer(), shop)
+    picture = await shop.api.get(f"/v1/shares/{link['id']}/code")
+    assert picture.status_code == 200
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+    assert (await shop.api.get(f"/v1/shares/{wire('tpt', new_id())}/code")).status_code == 404

@@ -1,0 +1,360 @@
+"""Commissions: held by the mall's events, taken back with refunds, the same at payees, never a third payee."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app import distribution, payees
+from app.core.clock import rfc3339
+from app.core.db import Database
+from app.core.events import Recorded
+from app.core.ids import new_id, wire
+from app.distribution import commissions
+from app.distribution.audit import audit
+from app.ledger import Account, Transfer, credit, debit, post
+from app.ledger import audit as ledger_audit
+from app.payees import audit as payees_audit
+from tests import sql
+from tests.modules.distribution.sellers import Seller, a_seller
+from tests.modules.stores.chain import Person, a_payment, first_headquarters, refunds_of, tell
+from tests.overlap import beside, waits
+
+Drain = Callable[[], Awaitable[int]]
+
+
+@pytest.fixture
+async def hq(api: httpx.AsyncClient, db: Database) -> Person:
+    return await first_headquarters(api, db)
+
+
+@pytest.fixture
+async def upline(api: httpx.AsyncClient, simulator: httpx.AsyncClient, hq: Person) -> Seller:
+    return await a_seller(api, simulator, hq)
+
+
+@pytest.fixture
+async def seller(api: httpx.AsyncClient, simulator: httpx.AsyncClient, hq: Person, upline: Seller) -> Seller:
+    return await a_seller(api, simulator, hq, upline)
+
+
+async def held_fen(db: Database, seller: Seller) -> int:
+    async with db.transaction() as session:
+        return (await payees.standing_of(session, seller.key)).held_fen
+
+
+async def breaches(db: Database) -> list[str]:
+    async with db.transaction() as session:
+        return [*await audit(session), *await payees_audit.audit(session), *await ledger_audit.audit(session)]
+
+
+async def dead_letters(db: Database) -> int:
+    async with db.transaction() as session:
+        count: int = await sql.fetchval(session, "SELECT count(*) FROM event_dead_letter")
+        return count
+
+
+async def set_terms(api: httpx.AsyncClient, hq: Person, **terms: int) -> None:
+    reply = await api.put("/v1/admin/distribution/terms", json=terms, headers=hq.headers)
+    assert reply.status_code == 200, reply.text
+
+
+async def now_of(db: Database) -> Any:
+    async with db.transaction() as session:
+        return await sql.fetchval(session, "SELECT clock_timestamp()")
+
+
+async def test_a_sale_holds_a_commission_and_its_money(db: Database, drain: Drain, seller: Seller) -> None:
+    order = a_payment((12_345, {"distributor_id": seller.key}), (999, {}), (4, {"distributor_id": seller.key}))
+    await tell(db, order)
+    await drain()
+    async with db.transaction() as session:
+        (earned,) = await distribution.earned_on(session, order.order_id)
+        events = await sql.fetch(session, "SELECT payload FROM event WHERE type = 'distribution.commission_held'")
+        releases_at = await sql.fetchval(session, "SELECT releases_at FROM payees_hold")
+    assert (earned.line_id, earned.level, earned.amount_fen) == (order.lines[0].line_id, 1, 1_235)
+    assert releases_at == order.paid_at + timedelta(days=15)
+    assert len(events) == 1
+    assert await held_fen(db, seller) == 1_235
+    assert await breaches(db) == []
+
+
+async def test_the_upline_earns_by_the_terms_and_nobody_above_them(
+    api: httpx.AsyncClient, db: Database, drain: Drain, hq: Person, seller: Seller, upline: Seller
+) -> None:
+    parties = {"distributor_id": seller.key, "upline_id": upline.key}
+    before = a_payment((10_000, parties))
+    await set_terms(api, hq, level1_bps=800, level2_bps=250, hold_s=60)
+    after = a_payment((10_000, parties), placed_at=await now_of(db))
+    await tell(db, before, after)
+    await drain()
+    assert await held_fen(db, seller) == 1_000 + 800
+    assert await held_fen(db, upline) == 250
+    await tell(db, *refunds_of(before, [[10_000]]), *refunds_of(after, [[5_000], [5_000]]))
+    await drain()
+    assert (await held_fen(db, seller), await held_fen(db, upline)) == (0, 0)
+    assert await breaches(db) == []
+
+
+async def test_the_database_refuses_a_third_level_and_a_third_payee(
+    api: httpx.AsyncClient, db: Database, drain: Drain, hq: Person, seller: Seller, upline: Seller
+) -> None:
+    await set_terms(api, hq, level1_bps=800, level2_bps=250)
+    order = a_payment((10_000, {"distributor_id": seller.key, "upline_id": upline.key}), placed_at=await now_of(db))
+    await tell(db, order)
+    await drain()
+    copy = """INSERT INTO distribution_commission
+                  (id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen, paid_at)
+              SELECT $1, order_id, line_id, distributor_id, $2, book, base_fen, rate_bps, amount_fen, paid_at
+              FROM distribution_commission LIMIT 1"""
+    for level, error in (
+        (3, asyncpg.CheckViolationError),
+        (0, asyncpg.CheckViolationError),
+        (1, asyncpg.UniqueViolationError),
+        (2, asyncpg.UniqueViolationError),
+    ):
+        with pytest.raises(error):
+            async with db.transaction() as session:
+                await sql.execute(session, copy, new_id(), level)
+
+
+@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(amount_fen=st.integers(1, 100_000), cuts=st.lists(st.integers(1, 50_000), max_size=6))
+async def test_refunds_in_parts_end_at_nothing(
+    db: Database, drain: Drain, seller: Seller, amount_fen: int, cuts: list[int]
+) -> None:
+    order = a_payment((amount_fen, {"distributor_id": seller.key}))
+    steps, left = [], amount_fen
+    for cut in [*cuts, amount_fen]:
+        step = min(cut, left)
+        left -= step
+        if step:
+            steps.append([step])
+    refunds = refunds_of(order, steps)
+    await tell(db, order, *refunds[:1])
+    await drain()
+    await tell(db, *refunds[1:])
+    await drain()
+    assert await held_fen(db, seller) == 0
+    async with db.transaction() as session:
+        earned = await distribution.earned_on(session, order.order_id)
+    assert [(e.net_fen, e.status) for e in earned] == [(0, "reversed")] * len(earned)
+    assert await dead_letters(db) == 0
+    assert await breaches(db) == []
+
+
+async def test_a_refund_is_counted_once(db: Database, drain: Drain, seller: Seller) -> None:
+    order = a_payment((10_000, {"distributor_id": seller.key}))
+    (refund,) = refunds_of(order, [[2_500]])
+    await tell(db, order, refund)
+    await drain()
+    assert await held_fen(db, seller) == 750
+    async with db.transaction() as session:
+        await commissions.record(session, [Recorded(seq=1, published_at=order.paid_at, event=refund)])
+    assert await held_fen(db, seller) == 750, "clawback is cumulative: the same refund again takes nothing"
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with db.transaction() as session:
+            await commissions.record(session, [Recorded(seq=1, published_at=order.paid_at, event=order)])
+    assert await breaches(db) == []
+
+
+async def test_a_commission_for_nobody_is_a_dead_letter_and_holds_up_no_other(
+    db: Database, drain: Drain, seller: Seller
+) -> None:
+    good = a_payment((10_000, {"distributor_id": seller.key}))
+    await tell(db, a_payment((10_000, {"distributor_id": new_id()})), good)
+    await drain()
+    assert await held_fen(db, seller) == 1_000
+    assert await dead_letters(db) == 1
+    assert await breaches(db) == []
+
+
+async def test_the_auditor_finds_planted_breaches(db: Database, drain: Drain, seller: Seller) -> None:
+    order = a_payment((10_000, {"distributor_id": seller.key}))
+    await tell(db, order, *refunds_of(order, [[1_000]]))
+    await drain()
+    assert await breaches(db) == []
+
+    async def after(statement: str) -> list[str]:
+        """What the auditor says of a change that is then undone."""
+        try:
+            async with db.transaction() as session:
+                await sql.execute(session, statement)
+                found = [*await audit(session), *await payees_audit.audit(session)]
+                raise LookupError
+        except LookupError:
+            return [re.sub(r"\b[0-9a-f-]{36}\b", "…", breach) for breach in found]
+
+    events = "the events and terms say (…,…,brand,10000,1000,1000,100,1000,)"
+    assert await after("UPDATE distribution_commission SET amount_fen = 1001") == [
+        f"commission of line … level 1 is (…,…,brand,10000,1000,1001,100,1000,), {events}",
+        "commission … is (…,brand,1001,100), its hold is (…,brand,1000,100)",
+        "commission … is (1001,100), its own events tell of (1000,100)",
+    ]
+    assert await after("UPDATE distribution_commission SET clawed_back_fen = 99") == [
+        f"commission of line … level 1 is (…,…,brand,10000,1000,1000,99,1000,), {events}",
+        "commission … is (…,brand,1000,99), its hold is (…,brand,1000,100)",
+        "commission … is (1000,99), its own events tell of (1000,100)",
+    ]
+    assert await after("UPDATE payees_take_back SET reason_id = gen_random_uuid()") == [
+        "100 of commission … was taken back for …, which is no refund of its line"
+    ]
+    assert await after("DELETE FROM distribution_commission") == [
+        f"commission of line … level 1 is none, {events}",
+        "100 of commission … was taken back for …, which is no refund of its line",
+        "commission … is none, its hold is (…,brand,1000,100)",
+        "commission … is none, its own events tell of (1000,100)",
+    ]
+    assert len(await after("UPDATE payees_hold SET payee_id = gen_random_uuid()")) > 1
+    assert len(await after("DELETE FROM event WHERE type = 'mall.order_paid'")) == 1
+
+
+async def link_of(db: Database, seller: Seller) -> UUID:
+    touchpoint_id = new_id()
+    async with db.transaction() as session:
+        await sql.execute(
+            session,
+            """INSERT INTO attribution_touchpoint (id, kind, distributor_id, product_id) VALUES ($1, 'share', $2, $3)""",
+            touchpoint_id,
+            seller.key,
+            new_id(),
+        )
+    return touchpoint_id
+
+
+async def test_a_distributor_sees_where_the_money_stands(
+    api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller, upline: Seller
+) -> None:
+    now = await now_of(db)
+    link = await link_of(db, seller)
+    parties = {"distributor_id": seller.key, "touchpoint_id": link}
+    first = a_payment((10_000, parties), (5_000, parties), placed_at=now, paid_at=now)
+    old = a_payment((7_000, parties), paid_at=now - timedelta(days=40))
+    await tell(db, first, old, *refunds_of(first, [[4_000, 0]]))
+    await drain()
+    summary = (await api.get("/v1/partner/summary", headers=seller.headers)).json()
+    today = {"orders": 1, "base_fen": 15_000, "commission_fen": 1_100}
+    assert summary == {
+        "distributor": seller.id,
+        "today": today,
+        "this_month": today,
+        "held_fen": 1_800,
+        "available_fen": 0,
+        "debt_fen": 0,
+        "paid_out_fen": 0,
+    }
+    (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
+    assert (share["id"], share["orders"], share["paid_fen"]) == (wire("tpt", link), 2, 22_000)
+    assert (await api.get("/v1/partner/shares", headers=upline.headers)).json()["items"] == []
+
+
+async def test_a_sale_during_the_reading_was_not_paid_out(api: httpx.AsyncClient, db: Database, seller: Seller) -> None:
+    order = a_payment((10_000, {"distributor_id": seller.key}))
+    async with db.transaction() as session:
+        await sql.execute(session, "LOCK TABLE distribution_commission")
+        read = beside(api.get("/v1/partner/summary", headers=seller.headers))
+        assert await waits(session, read)
+        await commissions.record(session, [Recorded(seq=1, published_at=order.paid_at, event=order)])
+    assert (await read).json()["paid_out_fen"] == 0
+    async with db.transaction() as session:
+        assert await ledger_audit.audit(session) == []
+
+
+async def test_a_link_counts_what_it_sold_even_where_that_earned_nothing(
+    api: httpx.AsyncClient, db: Database, drain: Drain, hq: Person, seller: Seller
+) -> None:
+    link = await link_of(db, seller)
+    parties = {"distributor_id": seller.key, "touchpoint_id": link}
+    too_little = a_payment((4, parties), (3, {}))
+    await set_terms(api, hq, level1_bps=0)
+    for_nothing = a_payment((10_000, parties), (5_000, {"distributor_id": seller.key}), placed_at=await now_of(db))
+    await tell(db, too_little, for_nothing)
+    await drain()
+    assert await held_fen(db, seller) == 0
+    (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
+    assert (share["orders"], share["paid_fen"]) == (2, 10_004)
+    assert await breaches(db) == []
+    async with db.transaction() as session:
+        await sql.execute(session, "ALTER TABLE distribution_link_sale DISABLE TRIGGER USER")
+        await sql.execute(session, "DELETE FROM distribution_link_sale WHERE goods_paid_fen = 4")
+        await sql.execute(session, "UPDATE distribution_link_sale SET goods_paid_fen = 9999")
+    assert len(await breaches(db)) == 2
+
+
+async def test_a_commission_explains_itself_to_its_distributor_only(
+    api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller, upline: Seller
+) -> None:
+    now = await now_of(db)
+    order = a_payment((10_000, {"distributor_id": seller.key}), paid_at=now)
+    gone = a_payment((1_000, {"distributor_id": seller.key}), paid_at=now)
+    due = a_payment((2_000, {"distributor_id": seller.key}), paid_at=now - timedelta(days=16))
+    (refund,) = refunds_of(order, [[2_500]])
+    await tell(db, order, gone, due, refund, *refunds_of(gone, [[1_000]]))
+    await drain()
+    listed = (await api.get("/v1/partner/commissions", headers=seller.headers)).json()["items"]
+    assert {(c["base_fen"], c["net_fen"], c["status"], c["reason"]) for c in listed} == {
+        (10_000, 750, "held", "blocked"),
+        (1_000, 0, "reversed", "refunded"),
+        (2_000, 200, "held", "awaiting_release"),
+    }
+    held = (await api.get("/v1/partner/commissions?status=held&limit=1", headers=seller.headers)).json()
+    more = await api.get(f"/v1/partner/commissions?status=held&after={held['next']}", headers=seller.headers)
+    assert (len(held["items"]), len(more.json()["items"])) == (1, 1)
+    assert {c["base_fen"]: c["blocked_by"] for c in listed} == {10_000: ["hold"], 1_000: [], 2_000: []}
+    mine = next(c for c in listed if c["base_fen"] == 10_000)
+    assert mine["releases_at"] == rfc3339(order.paid_at + timedelta(days=15))
+    where = f"/v1/partner/commissions/{mine['id']}"
+    whole = (await api.get(where, headers=seller.headers)).json()
+    assert whole | mine == whole
+    assert whole["terms"] == {
+        "id": None,
+        "level1_bps": 1_000,
+        "level2_bps": 0,
+        "total_cap_bps": 3_000,
+        "hold_s": 15 * 24 * 3600,
+        "valid_from": None,
+        "created_by": None,
+    }
+    assert [(c["refund"], c["amount_fen"]) for c in whole["clawbacks"]] == [(wire("rfd", refund.refund_id), 250)]
+    assert [(e["kind"], e["account"], e["amount_fen"]) for e in whole["entries"]] == [
+        ("commission_held", "payout_cost", 1_000),
+        ("commission_held", "payee_held", -1_000),
+        ("commission_taken_back", "payee_held", 250),
+        ("commission_taken_back", "payout_cost", -250),
+    ]
+    assert (await api.get(where, headers=upline.headers)).status_code == 404
+
+
+async def test_a_refund_after_the_release_takes_from_the_balance_and_the_rest_is_owed(
+    api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller
+) -> None:
+    order = a_payment((10_000, {"distributor_id": seller.key}))
+    await tell(db, order)
+    await drain()
+    async with db.transaction() as session:
+        commission_id = await sql.fetchval(session, "UPDATE payees_hold SET status = 'released' RETURNING source_id")
+        released = [debit(Account.PAYEE_HELD, 1_000, commission_id, seller.key)]
+        for account, amount_fen in ((Account.PAYEE_AVAILABLE, 700), (Account.PAYEE_WITHDRAWING, 300)):
+            released.append(credit(account, amount_fen, commission_id, seller.key))
+        await post(session, Transfer(book="brand", kind="commission_released", key="1", entries=released))
+    await tell(db, *refunds_of(order, [[6_000], [2_000]]))
+    await drain()
+    summary = (await api.get("/v1/partner/summary", headers=seller.headers)).json()
+    assert (summary["held_fen"], summary["available_fen"], summary["debt_fen"]) == (0, 0, 100)
+    (commission,) = (await api.get("/v1/partner/commissions", headers=seller.headers)).json()["items"]
+    assert (commission["net_fen"], commission["status"], commission["reason"]) == (200, "released", "released")
+    assert await dead_letters(db) == 0
+    assert await breaches(db) == []
+    await tell(db, refunds_of(order, [[6_000], [2_000], [2_000]])[-1])
+    await drain()
+    (commission,) = (await api.get("/v1/partner/commissions?status=reversed", headers=seller.headers)).json()["items"]
+    assert (commission["net_fen"], commission["reason"], commission["blocked_by"]) == (0, "refunded", [])
+    assert await breaches(db) == []

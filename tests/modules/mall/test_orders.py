@@ -1,0 +1,351 @@
+"""Orders as buyers and staff meet them: prices, quotes, refunds, lists."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from app.attribution import BondKind, PromoterKind, bind, register_promoter
+from app.core.auth import Kind, Role, open_family
+from app.core.db import Database
+from app.core.ids import new_id, parse, wire
+from app.mall.catalog import update_place
+from tests import sql
+from tests.audit import audit, count
+from tests.conftest import Drain, Stage
+from tests.shop import Person, Shop
+from tests.wechat_words import simulator_of
+
+RunJobs = Callable[[], Awaitable[None]]
+
+
+async def paid_order(shop: Shop, buyer: Person, quantity: int = 1, **changes: Any) -> dict[str, Any]:
+    placed = await buyer.order(quantity, **changes)
+    await buyer.pay(placed)
+    order: dict[str, Any] = (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()
+    assert order["status"] == "paid"
+    return order
+
+
+async def ask_refund(staff: Person, order: dict[str, Any], *lines: dict[str, Any], **changes: Any) -> httpx.Response:
+    first = order["lines"][0]["id"]
+    body = {"lines": [{"line": first, **line} for line in lines], "reason": "破损", **changes}
+    return await staff.post(
+        f"/v1/admin/mall/orders/{order['id']}/refunds", json=body, headers={"Idempotency-Key": new_id().hex}
+    )
+
+
+async def test_the_quote_is_what_the_order_costs(shop: Shop) -> None:
+    buyer = await shop.customer()
+    quote = (await buyer.post("/v1/mall/quote", json=shop.basket(3))).json()
+    order = (await buyer.order(3))["order"]
+    for name in ("goods_fen", "freight_fen", "discount_fen", "payable_fen"):
+        assert quote[name] == order[name]
+    (line,) = quote["lines"]
+    assert line["goods_paid_fen"] == line["goods_fen"] - sum(one["amount_fen"] for one in line["discounts"])
+    assert quote["lines"][0]["available"] == 100
+    assert set(quote) >= {"usable_coupons", "unusable_coupons", "server_now"}
+
+
+async def test_the_price_of_a_placed_order_is_frozen(shop: Shop, db: Database) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = (await buyer.order(2))["order"]
+    path = f"/v1/admin/mall/skus/{shop.sku}"
+    sku = (await hq.get(path)).json()
+    dearer = {"title": sku["title"], "status": "active", "list_fen": shop.price_fen + 100, "version": sku["version"]}
+    assert (await hq.put(path, json=dearer)).status_code == 200
+    stale = await hq.put(path, json=dearer)
+    assert (stale.status_code, stale.json()["code"]) == (409, "version_conflict")
+    assert stale.json()["details"] == {"version": sku["version"] + 1}
+    assert (await buyer.get(f"/v1/mall/orders/{order['id']}")).json()["payable_fen"] == 2 * shop.price_fen
+    changed = await buyer.try_order(2)
+    assert (changed.status_code, changed.json()["code"]) == (409, "price_changed")
+    assert changed.json()["details"]["quote"]["payable_fen"] == 2 * (shop.price_fen + 100)
+    assert await audit(db) == []
+
+
+async def test_a_place_may_have_its_own_price(shop: Shop) -> None:
+    buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
+    place = shop.store.replace("sto_", "plc_")
+    path = f"/v1/admin/mall/stock/{place}/{shop.sku}"
+    stock = (await manager.get(path)).json()
+    cheaper = {"on_hand": stock["on_hand"], "sold": 0, "own_list_fen": 9_900, "version": stock["version"]}
+    assert (await manager.put(path, json=cheaper)).status_code == 200
+    assert (await buyer.post("/v1/mall/quote", json=shop.basket(1))).json()["payable_fen"] == 9_900
+    card = (await buyer.get(f"/v1/mall/products/{wire('prd', shop.product_id)}", params={"store": shop.store})).json()
+    assert card["from_fen"] == 9_900
+    assert (
+        await manager.put(path, json=cheaper | {"version": stock["version"] + 1, "own_list_fen": None})
+    ).status_code == 200
+    assert (await buyer.post("/v1/mall/quote", json=shop.basket(1))).json()["payable_fen"] == shop.price_fen
+    stranger = await shop.staff("manager", "/hq/east/s002/")
+    assert (await stranger.get(path)).status_code == 404
+    assert (await stranger.put(path, json=cheaper)).status_code == 404
+
+
+async def test_stock_is_never_set_below_what_unpaid_orders_hold(shop: Shop, db: Database) -> None:
+    buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
+    await buyer.order(5)
+    path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
+    version = (await manager.get(path)).json()["version"]
+    short = await manager.put(path, json={"on_hand": 4, "sold": 0, "version": version})
+    assert (short.status_code, short.json()["code"]) == (409, "out_of_stock")
+    enough = await manager.put(path, json={"on_hand": 5, "sold": 0, "version": version})
+    assert {"on_hand": 5, "reserved": 5, "available": 0, "received": 5}.items() <= enough.json().items()
+    assert (await buyer.try_order(1)).json()["code"] == "out_of_stock"
+    assert await audit(db) == []
+
+
+async def test_what_is_sold_while_somebody_counts_stays_sold(shop: Shop, db: Database) -> None:
+    buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
+    path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
+    counted = (await manager.get(path)).json()
+    await buyer.pay(await buyer.order(3))
+    delivery = counted["on_hand"] + 10
+    body = {name: counted[name] for name in ("sold", "own_list_fen", "version")} | {"on_hand": delivery}
+    after = (await manager.put(path, json=body)).json()
+    assert (after["on_hand"], after["sold"], after["received"]) == (delivery - 3, 3, delivery)
+    assert await audit(db) == []
+
+
+async def test_orders_that_cannot_be(shop: Shop, db: Database) -> None:
+    buyer = await shop.customer()
+    one = {"sku": shop.sku, "quantity": 1}
+    changes: list[tuple[dict[str, Any], int, str]] = [
+        ({"lines": [one, one]}, 422, "line_repeated"),
+        ({"lines": [{"sku": wire("sku", new_id()), "quantity": 1}]}, 409, "not_on_sale"),
+        ({"store": wire("sto", new_id())}, 409, "not_on_sale"),
+        ({"lines": []}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 0}]}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 1000}]}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 1.5}]}, 422, "validation_failed"),
+        ({"expected_payable_fen": -1}, 422, "validation_failed"),
+        ({"remark": "x" * 201}, 422, "validation_failed"),
+        ({"lines": [one | {"quantity": 101}], "expected_payable_fen": 101 * shop.price_fen}, 409, "out_of_stock"),
+    ]
+    for change, status, code in changes:
+        reply = await buyer.try_order(1, **change)
+        assert (reply.status_code, reply.json()["code"]) == (status, code), change
+    assert await count(db, "SELECT count(*) FROM mall_order") == 0
+    assert await count(db, "SELECT count(*) FROM idempotency_key") == 0
+    assert await audit(db) == []
+
+
+async def test_nothing_off_sale_or_retired_is_sold(shop: Shop) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    path = f"/v1/admin/mall/products/{wire('prd', shop.product_id)}"
+    product = (await hq.get(path)).json()
+    body = {name: product[name] for name in ("title", "description", "pictures", "category", "version")}
+    assert (await hq.put(path, json=body | {"status": "off_sale"})).status_code == 200
+    assert (await buyer.try_order(1)).json()["code"] == "not_on_sale"
+    listed = (await buyer.get("/v1/mall/products", params={"store": shop.store})).json()
+    assert listed == {"items": [], "next": None, "count": None}
+
+
+async def test_a_closed_store_sells_nothing(shop: Shop, db: Database) -> None:
+    buyer = await shop.customer()
+    async with db.transaction() as session:
+        await update_place(session, shop.store_id, name="人民广场店", is_open=False)
+    for reply in (await buyer.try_order(1), await buyer.post("/v1/mall/quote", json=shop.basket(1))):
+        assert (reply.status_code, reply.json()["code"]) == (409, "not_on_sale")
+        assert reply.json()["details"] == {"sku": None, "store": shop.store}
+    assert await count(db, "SELECT count(*) FROM mall_order") == 0
+
+
+async def test_an_order_offers_what_its_reader_can_do(shop: Shop, stage: Stage, db: Database) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    placed = await buyer.order()
+    order, payment = placed["order"], placed["payment"]
+    assert order["actions"] == ["payment", "close"]
+    assert payment["server_now"] < payment["expires_at"]
+    path = f"/v1/admin/mall/orders/{order['id']}"
+    assert [
+        (await hq.get(path)).json()["actions"],
+        (await hq.get("/v1/admin/mall/orders")).json()["items"][0]["actions"],
+    ] == [
+        [],
+        [],
+    ]
+    own = f"/v1/mall/orders/{order['id']}"
+    assert (await buyer.get(own)).json()["actions"] == ["payment", "close"]
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
+    assert (await buyer.get(own)).json()["actions"] == ["close"]
+    closed = await buyer.post(f"{own}/close", headers={"Idempotency-Key": "c"})
+    assert (closed.json()["status"], closed.json()["actions"]) == ("closed", [])
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("kind", ["error_500", "drop_after", "too_fast"])
+async def test_when_wechat_stumbles_the_same_key_finishes_the_order(
+    shop: Shop, stage: Stage, db: Database, kind: str
+) -> None:
+    buyer = await shop.customer()
+    fault = {"path_prefix": "/v3/pay/", "kind": kind, "times": 1}
+    (await stage.simulator.post("/simulator/faults", json=fault)).raise_for_status()
+    first = await buyer.try_order(1, key="k")
+    assert (first.status_code, first.json()["code"]) == (502, "upstream_failed")
+    again = await buyer.try_order(1, key="k")
+    assert again.status_code == 201, again.text
+    assert again.headers.get("Idempotency-Replayed") is None
+    assert len(simulator_of(stage).charges) == 1, "the same number"
+    assert await count(db, "SELECT count(*) FROM mall_order") == 1
+    await buyer.pay(again.json())
+    assert await audit(db) == []
+
+
+async def test_refunds_of_units_and_of_money_end_exact(
+    shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 3)
+    first = await ask_refund(hq, order, {"amount_fen": 100})
+    second = await ask_refund(hq, order, {"quantity": 2, "restock": True})
+    third = await ask_refund(hq, order, {"quantity": 1})
+    assert [reply.status_code for reply in (first, second, third)] == [201] * 3
+    amounts = [reply.json()["amount_fen"] for reply in (first, second, third)]
+    assert amounts == [100, 2 * shop.price_fen, shop.price_fen - 100]
+    over = await ask_refund(hq, order, {"amount_fen": 1})
+    assert (over.status_code, over.json()["code"]) == (422, "refund_not_sensible")
+    await run_jobs()
+    await stage.deliver()
+    await drain()
+    order = (await buyer.get(f"/v1/mall/orders/{order['id']}")).json()
+    assert (order["refund_status"], order["refunded_fen"]) == ("all", 3 * shop.price_fen)
+    assert order["awaiting"] is None, "nothing is left to hand over"
+    assert order["lines"][0]["refunded_quantity"] == 3
+    assert await count(db, "SELECT sold FROM mall_stock") == 1, "two came back"
+    assert await audit(db) == []
+
+
+async def test_goods_come_back_after_their_money_was_refunded(
+    shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 3)
+    assert (await ask_refund(hq, order, {"amount_fen": 3 * shop.price_fen - 1})).status_code == 201
+    part = (await ask_refund(hq, order, {"quantity": 1, "restock": True})).json()
+    assert (part["amount_fen"], part["status"]) == (1, "agreed"), "what was left"
+    rest = (await ask_refund(hq, order, {"quantity": 2, "restock": True})).json()
+    assert (rest["amount_fen"], rest["status"]) == (0, "paid")
+    assert rest["paid_at"] is not None
+    for nothing in ({"quantity": 1, "restock": True}, {"quantity": 1}):
+        assert (await ask_refund(hq, order, nothing)).json()["code"] == "refund_not_sensible"
+    await run_jobs()
+    await stage.deliver()
+    await drain()
+    assert len(simulator_of(stage).refunds) == 2
+    assert await count(db, "SELECT sold FROM mall_stock") == 0, "all three came back"
+    assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
+    order = (await buyer.get(f"/v1/mall/orders/{order['id']}")).json()
+    assert (order["refund_status"], order["lines"][0]["refunded_quantity"]) == ("all", 3)
+    assert await audit(db) == []
+
+
+async def test_a_refund_is_seen_by_its_buyer_and_by_whoever_sees_the_order(
+    shop: Shop, stage: Stage, db: Database, drain: Drain, run_jobs: RunJobs
+) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 2)
+    refunds = [(await ask_refund(hq, order, {"quantity": 1})).json() for _ in range(2)]
+    (await stage.simulator.post("/simulator/refunds/hold", json={"hold": True})).raise_for_status()
+    await run_jobs()
+    for refund, state in zip(refunds, ("ABNORMAL", "SUCCESS"), strict=True):
+        outcome = await stage.simulator.post(f"/simulator/refunds/{refund['id']}/outcome", json={"state": state})
+        outcome.raise_for_status()
+    await stage.deliver()
+    await drain()
+    own = f"/v1/mall/orders/{order['id']}/refunds"
+    seen = (await buyer.get(own)).json()["items"]
+    assert [(refund["id"], refund["status"]) for refund in seen] == [
+        (refunds[1]["id"], "paid"),
+        (refunds[0]["id"], "stuck"),
+    ]
+    assert (await (await shop.customer()).get(own)).status_code == 404
+    everywhere = "/v1/admin/mall/refunds"
+    stuck = (await hq.get(everywhere, params={"status": "stuck"})).json()["items"]
+    assert [refund["id"] for refund in stuck] == [refunds[0]["id"]]
+    assert len((await hq.get(everywhere, params={"order": order["id"]})).json()["items"]) == 2
+    first = (await hq.get(everywhere, params={"limit": 1})).json()
+    rest = (await hq.get(everywhere, params={"after": first["next"]})).json()
+    assert [refund["id"] for refund in first["items"] + rest["items"]] == [refund["id"] for refund in seen]
+    for role, path in (("manager", "/hq/west/"), ("guide", "/hq/east/s001/")):
+        assert (await (await shop.staff(role, path)).get(everywhere)).json()["items"] == []
+    assert await audit(db) == []
+
+
+async def test_refunds_that_make_no_sense(shop: Shop, db: Database) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = await paid_order(shop, buyer, 2)
+    for reply in (
+        await ask_refund(hq, order, {}),
+        await ask_refund(hq, order, {"quantity": 1, "amount_fen": 1}),
+        await ask_refund(hq, order, {"amount_fen": 1, "restock": True}),
+        await ask_refund(hq, order, {"quantity": 3}),
+        await ask_refund(hq, order, {"amount_fen": 2 * shop.price_fen + 1}),
+        await ask_refund(hq, order),
+        await ask_refund(hq, order, {"quantity": 1}, {"quantity": 1}),
+        await ask_refund(hq, order, {"quantity": 1}, freight_fen=1),
+    ):
+        assert (reply.status_code, reply.json()["code"]) == (422, "refund_not_sensible")
+    assert (await ask_refund(hq, order, {"line": wire("oln", new_id()), "quantity": 1})).status_code == 404
+    assert await count(db, "SELECT count(*) FROM mall_refund") == 0
+    assert await audit(db) == []
+
+
+async def test_an_unpaid_order_has_nothing_to_refund_and_strangers_do_not_find_it(shop: Shop) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    order = (await buyer.order())["order"]
+    assert (await ask_refund(hq, order, {"quantity": 1})).json()["code"] == "nothing_to_refund"
+    stranger = await shop.staff("manager", "/hq/west/")
+    assert (await ask_refund(stranger, order, {"quantity": 1})).status_code == 404
+    guide = await shop.staff("guide", "/hq/east/s001/")
+    assert (await ask_refund(guide, order, {"quantity": 1})).status_code == 403
+
+
+async def test_a_guide_sees_the_orders_credited_to_him(shop: Shop, db: Database) -> None:
+    buyer, other = await shop.customer(), await shop.customer()
+    guide_id = new_id()
+    async with db.transaction() as session:
+        await register_promoter(
+            session,
+            promoter_id=guide_id,
+            kind=PromoterKind.GUIDE,
+            person_id=None,
+            upline_id=None,
+            store_id=shop.store_id,
+            scope_path="/hq/east/s001/",
+        )
+        await bind(
+            session, customer_id=parse("cus", buyer.id), kind=BondKind.GUIDE, promoter_id=guide_id, store_id=None
+        )
+        pair = await open_family(
+            session, shop.settings, kind=Kind.STAFF, subject_id=guide_id, role=Role.GUIDE, scope_path="/hq/east/s001/"
+        )
+    mine, theirs = [(await person.order())["order"]["id"] for person in (buyer, other)]
+    guide = shop._person(pair.access_token)
+    assert [one["id"] for one in (await guide.get("/v1/admin/mall/orders")).json()["items"]] == [mine]
+    assert (await guide.get(f"/v1/admin/mall/orders/{mine}")).status_code == 200
+    assert (await guide.get(f"/v1/admin/mall/orders/{theirs}")).status_code == 404
+
+
+async def test_words_in_the_title_are_words_not_patterns(shop: Shop) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    for title in ("100% 棉", "100 棉", "a_b", "axb"):
+        body = {"title": title, "skus": [{"title": "均码", "list_fen": 100}]}
+        assert (await hq.post("/v1/admin/mall/products", json=body)).status_code == 201
+
+    async def found(q: str) -> set[str]:
+        page = (await buyer.get("/v1/mall/products", params={"store": shop.store, "q": q})).json()
+        return {item["title"] for item in page["items"]}
+
+    assert await found("100%") == {"100% 棉"}
+    assert await found("a_b") == {"a_b"}
+    assert await found("\\") == set()
+    assert await found("龙井") == {"明前龙井"}
+    assert await found("棉 100") == {"100% 棉", "100 棉"}, "every word, in any order"
+    assert await found(" ") == {"100% 棉", "100 棉", "a_b", "axb", "明前龙井"}
+    nowhere = await buyer.get("/v1/mall/products", params={"store": wire("sto", new_id())})
+    assert nowhere.status_code == 404
+    assert (await buyer.get("/v1/mall/categories")).json() == {"items": [], "next": None, "count": None}
