@@ -20,6 +20,5 @@ CONSUMERS: list[Consumer] = [
         name=commissions.CONSUMER,
         events=(OrderPaid, RefundAgreed),
         apply=record,
-        concerning="$.lines[*].credit.distributor_id != null",
     )
 ]

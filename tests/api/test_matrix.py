@@ -19,7 +19,7 @@ CALLERS = ["nobody", "customer", *Role]
 
 
 def lets_in(route: APIRoute, caller: str) -> int | None:
-    """The status of the refusal that the route's policy owes this caller, or None when it must let him in."""
+    """The status of the refusal that the route's policy owes this caller, or None when it must let them in."""
     (policy,) = policies(route)
     if isinstance(policy, Public):
         return None

@@ -10,7 +10,7 @@ from app import modules
 from app.core.db import Database
 from app.core.ids import wire
 from tests import sql
-from tests.audit import audit, count, events, refunds_due
+from tests.audit import audit, becomes, count, events, refunds_due
 from tests.conftest import Drain, Stage
 from tests.faults.conftest import Start, Victim
 from tests.faults.victim import POINTS
@@ -188,6 +188,7 @@ async def test_killed_while_reading_the_log(
     if point.startswith("consumer "):
         assert await _reads_something(db, point.removeprefix("consumer "))
     await (await start("worker", point)).killed()
+    await becomes(db, LEFT, 0)
     await drain()
     numbers = "SELECT coalesce(max(seq), 0) - count(*) FROM event"
     assert await count(db, numbers) == 0, "the numbers have no gaps"
@@ -197,6 +198,11 @@ async def test_killed_while_reading_the_log(
     assert await count(db, "SELECT count(*) FROM event_dead_letter") == 0
     await check_sold(db, shop, 5)
     assert await audit(db) == []
+
+
+LEFT = """SELECT count(*) FROM pg_stat_activity
+          WHERE application_name LIKE 'siyu-worker%' AND datname = current_database()"""
+"""Connections of the killed worker whose end the server has not noticed: they may still hold the cursor's row."""
 
 
 async def _reads_something(db: Database, name: str) -> bool:
