@@ -22,8 +22,11 @@ PROBLEM = {"type", "title", "status", "code", "detail", "details", "request_id"}
 
 
 @pytest.fixture
-async def limited(settings: Settings, runtime: Runtime) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
-    """An app whose limits are on, with a route that takes three a minute."""
+async def limited(
+    settings: Settings, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
+    """An app whose limits are on, with a route that takes three a minute. A loaded machine's Redis is waited for."""
+    monkeypatch.setattr(limits, "QUICK_S", 10.0)
     strict = Runtime(
         settings.model_copy(update={"rate_limits": True}), runtime.db, runtime.redis, *runtime._clients.values()
     )
@@ -120,6 +123,7 @@ async def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
     runtime: Runtime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(limits, "QUICK_S", 0.25)
     client, app = limited
     mute, came = silent
     path = app.url_path_for("limited")
