@@ -222,7 +222,7 @@ def _guide_touch(row: _CandidateRow) -> Party | None:
 
 
 async def freeze(session: Session, checkout: Checkout) -> list[LineCredit]:
-    """Decide every line and write the decisions down, in two statements. Lines keep their order."""
+    """Decide every line, and leave the decisions to be written with what else is being placed. Lines keep their order."""
     row = await _look_up(session, checkout.customer_id, list({line.product_id for line in checkout.lines}))
     found = _candidates(row)
     visits = {visit.product_id: RoomVisit(visit.room_id, visit.store_id, visit.touchpoint_id) for visit in row.visits}
@@ -236,7 +236,7 @@ async def freeze(session: Session, checkout: Checkout) -> list[LineCredit]:
         )
         for line in checkout.lines
     ]
-    await _FREEZE.run(
+    _FREEZE.later(
         session, [_FrozenRow(order_id=checkout.order_id, **msgspec.structs.asdict(credit)) for credit in decided]
     )
     return decided

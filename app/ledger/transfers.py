@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from app.core.db import BulkInsert, BulkInsertTogether, Session, Statement
+from app.core.db import BulkInsert, Session, Statement
 from app.core.ids import new_id
 from app.ledger.errors import BalanceTooLow, Unbalanced
 from app.ledger.models import LedgerEntry, LedgerTransfer
@@ -51,7 +51,8 @@ class PostedEntry(msgspec.Struct, frozen=True):
     posted_at: datetime
 
 
-_POST = BulkInsertTogether(BulkInsert(LedgerTransfer, _TransferRow), BulkInsert(LedgerEntry, _EntryRow))
+_POST_TRANSFERS = BulkInsert(LedgerTransfer, _TransferRow)
+_POST_ENTRIES = BulkInsert(LedgerEntry, _EntryRow)
 _POST_MOVES = Statement(
     """WITH move AS (
            SELECT id, key, book, subject, owner, amount_fen
@@ -109,10 +110,10 @@ _Place = tuple[Account, str, Unit, UUID]
 
 
 async def post(session: Session, *transfers: Transfer) -> None:
-    """Write transfers, their entries and the balances they move, in one statement plus one per moved balance.
+    """Write transfers and their entries with the transaction's next statement, and the balances they move, one by one.
 
-    Entries of 0 are left out; a transfer with none is left out whole. Raises Unbalanced (a bug), BalanceTooLow, and
-    asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
+    Entries of 0 are left out; a transfer with none is left out whole. Raises Unbalanced (a bug) and BalanceTooLow; the
+    statement that writes them raises asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
     """
     rows: list[_TransferRow] = []
     legs: list[_EntryRow] = []
@@ -132,7 +133,8 @@ async def post(session: Session, *transfers: Transfer) -> None:
                 sign = -1 if entry.account in LIABILITIES_WITH_BALANCE else 1
                 moves[entry.account, transfer.book, transfer.unit, entry.owner] += sign * entry.amount_fen
     if rows:
-        await _POST.run(session, rows, legs)
+        _POST_TRANSFERS.later(session, rows)
+        _POST_ENTRIES.later(session, legs)
         await _move_balances(session, moves)
 
 

@@ -54,7 +54,9 @@ _INSERT = Statement(
     """INSERT INTO live_tip (id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status,
                              charge_id, expires_at)
        VALUES (:id, :room_id, :host_id, :store_id, :customer_id, :book, :amount_fen, :message, 'unpaid', :charge_id,
-               clock_timestamp() + :ttl)"""
+               clock_timestamp() + :ttl)
+       RETURNING expires_at""",
+    datetime,
 )
 _FIND = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id AND customer_id = :customer_id", Tip)
 _LOCK = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id FOR UPDATE", Tip)
@@ -87,7 +89,7 @@ async def place(
     if room.status not in (RoomStatus.LIVE, RoomStatus.PAUSED):
         raise RoomNotLive(status=room.status)
     charge_id = new_id()
-    await _INSERT.run(
+    expires_at = await _INSERT.one(
         session,
         id=tip_id,
         room_id=room_id,
@@ -100,7 +102,7 @@ async def place(
         charge_id=charge_id,
         ttl=timedelta(seconds=settings.of(LiveSettings).tip_ttl_s),
     )
-    await COLLECTOR.open(
+    COLLECTOR.open(
         session,
         settings,
         charge_id=charge_id,
@@ -108,7 +110,7 @@ async def place(
         book=BRAND_BOOK,
         payer_openid=await customers.openid_of(session, customer_id, settings.wechat_appid),
         amount_fen=request.amount_fen,
-        ttl_s=settings.of(LiveSettings).tip_ttl_s,
+        expires_at=expires_at,
     )
 
 

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app import ledger
-from app.core.db import Session, Statement
+from app.core.db import BulkInsert, Session, Statement
 from app.core.ids import parse, wire
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
 from app.payments import discrepancies
 from app.payments.discrepancies import record_discrepancy
+from app.payments.models import ChargeRow
 from app.payments.records import CHARGE_COLUMNS, Charge
 from app.payments.schemas import ChargeStatus, DiscrepancyKind, Outcome
 from app.wechat import TradeState, Transaction
@@ -17,14 +18,7 @@ from app.wechat import TradeState, Transaction
 PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
 """The money has landed. REFUND says that some or all of it has gone back since."""
 
-_OPEN = Statement(
-    f"""INSERT INTO payments_charge
-            (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, status, expires_at)
-        VALUES (:id, :subject_kind, :subject_id, :book, :mchid, :appid, :payer_openid, :amount_fen, 'open',
-                clock_timestamp() + :ttl)
-        RETURNING {CHARGE_COLUMNS}""",
-    Charge,
-)
+_OPEN = BulkInsert(ChargeRow, Charge)
 _FIND = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id", Charge)
 _LATEST = Statement(
     f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id ORDER BY id DESC LIMIT 1",
@@ -57,7 +51,7 @@ _SETTLE = Statement(
 )
 
 
-async def open_charge(
+def open_charge(
     session: Session,
     settings: Settings,
     *,
@@ -67,11 +61,10 @@ async def open_charge(
     book: str,
     payer_openid: str,
     amount_fen: int,
-    ttl_s: int,
+    expires_at: datetime,
 ) -> Charge:
-    """Begin to be paid for a subject. The caller asks WeChat (`prepay`) after the commit."""
-    return await _OPEN.one(
-        session,
+    """Begin to be paid for a subject, in the transaction that makes it. The caller asks WeChat (`prepay`) after the commit."""
+    charge = Charge(
         id=charge_id,
         subject_kind=subject_kind,
         subject_id=subject_id,
@@ -80,8 +73,10 @@ async def open_charge(
         appid=settings.wechat_appid,
         payer_openid=payer_openid,
         amount_fen=amount_fen,
-        ttl=timedelta(seconds=ttl_s),
+        expires_at=expires_at,
     )
+    _OPEN.later(session, [charge])
+    return charge
 
 
 async def find_charge(session: Session, charge_id: UUID) -> Charge | None:

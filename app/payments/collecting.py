@@ -6,7 +6,7 @@ locks the subject, decides what the money buys and takes it into the books. Ever
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.db import Session
@@ -39,7 +39,7 @@ class Due:
 StillDue = Callable[[Session, UUID], Awaitable[Due | None]]
 """Locks a subject and answers what is still to be paid for it; None when it is paid, closed or its time is over."""
 
-_SHORTEST_TTL_S = 90
+_SHORTEST_TTL = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Collector:
     settle: Settle
     still_due: StillDue
 
-    async def open(
+    def open(
         self,
         session: Session,
         settings: Settings,
@@ -61,10 +61,10 @@ class Collector:
         book: str,
         payer_openid: str,
         amount_fen: int,
-        ttl_s: int,
+        expires_at: datetime,
     ) -> Charge:
         """Begin to be paid for a subject, in the transaction that makes it. `prepay` asks WeChat after the commit."""
-        return await charges.open_charge(
+        return charges.open_charge(
             session,
             settings,
             charge_id=charge_id,
@@ -73,7 +73,7 @@ class Collector:
             book=book,
             payer_openid=payer_openid,
             amount_fen=amount_fen,
-            ttl_s=ttl_s,
+            expires_at=expires_at,
         )
 
     async def prepay(
@@ -120,7 +120,7 @@ class Collector:
             if latest is not None and latest.id != dead.id and latest.status is ChargeStatus.OPEN:
                 return latest  # another press of the button was faster
             await charges.close_charge(session, dead.id)
-            return await self.open(
+            return self.open(
                 session,
                 runtime.settings,
                 charge_id=new_id(),
@@ -128,7 +128,7 @@ class Collector:
                 book=due.book,
                 payer_openid=dead.payer_openid,
                 amount_fen=due.amount_fen,
-                ttl_s=max(int((due.expires_at - due.now).total_seconds()), _SHORTEST_TTL_S),
+                expires_at=max(due.expires_at, due.now + _SHORTEST_TTL),
             )
 
     async def confirm(self, runtime: Runtime, subject_id: UUID) -> None:

@@ -19,11 +19,11 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     appid: str
     payer_openid: str
     amount_fen: int
-    refunded_fen: int
-    status: ChargeStatus
-    prepay_id: str | None
-    prepaid_at: datetime | None
-    transaction_id: str | None
+    refunded_fen: int = 0
+    status: ChargeStatus = ChargeStatus.OPEN
+    prepay_id: str | None = None
+    prepaid_at: datetime | None = None
+    transaction_id: str | None = None
     expires_at: datetime
 
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from limits import parse
 
 from app.core import redis as core_redis
 from app.core.auth import public
 from app.core.db import Database
+from app.core.errors import RateLimited
 from app.core.http import limit, limits
 from app.core.http.limits import Limiter
 from app.core.ids import new_id
@@ -51,6 +53,36 @@ async def test_over_the_budget_one_is_told_when_to_come_back(limited: tuple[http
     assert refused.json()["code"] == "rate_limited"
     assert 0 < refused.json()["details"]["retry_after_ms"] <= 120_000
     assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_the_first_tenth_of_a_budget_costs_no_trip_and_counts_with_the_rest(runtime: Runtime) -> None:
+    item = parse("30/minute")
+    name = f"test {new_id()}"
+    here, there = Limiter(runtime), Limiter(runtime)
+
+    async def keys() -> int:
+        return len([key async for key in runtime.redis.scan_iter(f"*{name}*")])
+
+    for _ in range(3):
+        await here.hit(item, name)
+    assert await keys() == 0
+    for _ in range(27):
+        await here.hit(item, name)
+    assert await keys() > 0
+    with pytest.raises(RateLimited):
+        await here.hit(item, name)
+    for _ in range(3):
+        await there.hit(item, name)
+    with pytest.raises(RateLimited):
+        await there.hit(item, name)
+
+
+def test_callers_who_are_counted_here_are_forgotten_when_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MOST_COUNTED", 4)
+    firsts = limits._Firsts()
+    item = parse("10/minute")
+    assert [firsts.count(item, ("act", str(caller))) for caller in range(9)] == [0] * 9
+    assert len(firsts._counts) <= 4
 
 
 async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:

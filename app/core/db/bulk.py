@@ -1,6 +1,7 @@
 """Many rows in one statement, with the columns of their table."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -53,20 +54,51 @@ class BulkInsert(Generic[R]):
         """How many rows were written; none for no rows."""
         return await self.statement.run(session, **self.values(rows)) if rows else 0
 
+    def later(self, session: Session, rows: Sequence[R]) -> None:
+        """Write the rows with the transaction's next statement or its commit, whatever comes first.
+
+        What is left for later goes to the database in one statement, however many tables it is for; so write where
+        nothing is read in between. A constraint that the rows break is raised by that statement.
+        """
+        assert not self._conflict, "whoever may lose to another has to know"
+        if rows:
+            pending = session.pending
+            if pending is None:
+                pending = session.pending = Pending()
+            pending.add(self, rows)
+
+
+class Pending:
+    """Rows that wait to be written together."""
+
+    def __init__(self) -> None:
+        self._rows: dict[BulkInsert[Any], list[Any]] = {}
+
+    def add(self, insert: BulkInsert[R], rows: Sequence[R]) -> None:
+        """Let them wait."""
+        self._rows.setdefault(insert, []).extend(rows)
+
+    async def write(self, session: Session) -> None:
+        """Write all of them in one statement."""
+        values: dict[str, list[Any]] = {}
+        for index, (insert, rows) in enumerate(self._rows.items()):
+            values |= insert.values(rows, _prefix(index))
+        await _together(tuple(self._rows)).run(session, **values)
+
+
+def _prefix(index: int) -> str:
+    return f"t{index}_"
+
+
+@cache
+def _together(inserts: tuple[BulkInsert[Any], ...]) -> Statement[None]:
+    """One statement for several tables; foreign keys among them are checked at its end."""
+    *before, last = [insert.sql(_prefix(index)) for index, insert in enumerate(inserts)]
+    parts = ", ".join(f"w{index} AS ({sql})" for index, sql in enumerate(before))
+    return Statement(f"WITH {parts} {last}" if parts else last)
+
 
 def _reader(name: str, kind: Any) -> Callable[[Any], Any]:
     """What reads a column's value from a row. The driver takes a list inside an array for another dimension of it."""
     read = attrgetter(name)
     return (lambda row: Json(read(row))) if isinstance(kind, JSONB) else read
-
-
-class BulkInsertTogether(Generic[R]):
-    """Rows of a table and of the one that points to it, in one statement."""
-
-    def __init__(self, first: BulkInsert[R], second: BulkInsert[Any]) -> None:
-        self._first, self._second = first, second
-        self.statement = Statement(f"WITH first AS ({first.sql('a_')}) {second.sql('b_')}")
-
-    async def run(self, session: Session, first: Sequence[R], second: Sequence[Any]) -> None:
-        """Write both."""
-        await self.statement.run(session, **self._first.values(first, "a_"), **self._second.values(second, "b_"))

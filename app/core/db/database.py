@@ -94,8 +94,10 @@ class Database:
     async def alone(self) -> AsyncIterator[Session]:
         """A session for one statement that is a transaction by itself, at half the cost. At the edge only."""
         connection = await self._pool.acquire()
+        session = Session(connection, alone=True)
         try:
-            yield Session(connection, alone=True)
+            yield session
+            assert session.pending is None, "nothing comes later"
         finally:
             self._pool.release(connection)
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
 from app.core import faults
 from app.core.db.pool import Connection
+
+if TYPE_CHECKING:
+    from app.core.db.bulk import Pending
 
 T = TypeVar("T")
 
@@ -31,7 +34,7 @@ class Session:
     After a statement failed nothing is committed, even if the error was swallowed; `savepoint` bounds what may fail.
     """
 
-    __slots__ = ("_begin", "_begun", "_connection", "_custom_plans", "_savepoints", "failed")
+    __slots__ = ("_begin", "_begun", "_connection", "_custom_plans", "_savepoints", "failed", "pending")
 
     def __init__(self, connection: Connection, *, snapshot: bool = False, alone: bool = False) -> None:
         self._connection = connection
@@ -40,10 +43,11 @@ class Session:
         self._custom_plans = False
         self._savepoints = 0
         self.failed = False
+        self.pending: Pending | None = None
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, custom_plan: bool = False) -> list[asyncpg.Record]:
         """All rows of a compiled statement; `core.db` alone calls this."""
-        if not self._begun or self._custom_plans is not custom_plan:
+        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
         return await self._watched(self._connection.fetch(sql, *arguments))
 
@@ -51,13 +55,13 @@ class Session:
         self, sql: str, arguments: Sequence[Any], *, custom_plan: bool = False
     ) -> asyncpg.Record | None:
         """The first row of a compiled statement."""
-        if not self._begun or self._custom_plans is not custom_plan:
+        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
         return await self._watched(self._connection.fetchrow(sql, *arguments))
 
     async def execute(self, sql: str, arguments: Sequence[Any] = (), *, custom_plan: bool = False) -> int:
         """Run a compiled statement; the number of rows it touched."""
-        if not self._begun or self._custom_plans is not custom_plan:
+        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
         tag = await self._watched(self._connection.execute(sql, *arguments))
         count = tag.rpartition(" ")[2]
@@ -65,13 +69,21 @@ class Session:
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a compiled statement once per row, pipelined."""
-        if not self._begun or self._custom_plans:
+        if self.pending is not None or not self._begun or self._custom_plans:
             await self._prepare(False)
         await self._watched(self._connection.executemany(sql, rows))
 
     async def _prepare(self, custom_plan: bool) -> None:
-        await self._watched(self._connection.execute((_PLAN if self._begun else self._begin)[custom_plan]))
-        self._begun, self._custom_plans = True, custom_plan
+        """Write what was left for later, and be in a transaction with the right kind of plans."""
+        await self._write_pending()
+        if not self._begun or self._custom_plans is not custom_plan:
+            await self._watched(self._connection.execute((_PLAN if self._begun else self._begin)[custom_plan]))
+            self._begun, self._custom_plans = True, custom_plan
+
+    async def _write_pending(self) -> None:
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            await pending.write(self)
 
     async def _watched(self, answer: Awaitable[T]) -> T:
         """Whatever goes wrong fails the transaction; a connection whose state is not known is given up."""
@@ -85,6 +97,7 @@ class Session:
 
     async def commit(self) -> None:
         """Make it last. Raises TransactionFailed when a statement failed inside."""
+        await self._write_pending()
         if self.failed:
             raise TransactionFailed("a statement failed inside this transaction")
         if self._begun and await self._watched(self._connection.execute("COMMIT")) != "COMMIT":
@@ -104,18 +117,20 @@ class Session:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """See `core.db.savepoint`."""
-        if not self._begun:
-            await self._prepare(False)
+        if self.pending is not None or not self._begun:
+            await self._prepare(self._custom_plans)
         failed_before, plans_before = self.failed, self._custom_plans
         name = f"s{self._savepoints}"
         await self._watched(self._connection.execute(f"SAVEPOINT {name}"))
         self._savepoints += 1
         try:
             yield
+            await self._write_pending()
             if self.failed:
                 raise TransactionFailed("a statement failed inside this savepoint")
             await self._watched(self._connection.execute(f"RELEASE {name}"))
         except BaseException:
+            self.pending = None
             if not self._connection.is_closed():
                 await self._watched(self._connection.execute(f"ROLLBACK TO {name}; RELEASE {name}"))
                 self.failed, self._custom_plans = failed_before, plans_before

@@ -66,7 +66,7 @@ _PUBLISH = BulkInsert(OutboxRow, _Outgoing)
 
 async def publish(session: Session, *events: Event) -> None:
     """Write events down in the caller's transaction; the caller holds the rows of their streams' subjects."""
-    await _PUBLISH.run(session, [_Outgoing(event.type_name(), event.stream, event) for event in events])
+    _PUBLISH.later(session, [_Outgoing(event.type_name(), event.stream, event) for event in events])
 
 
 @cache

@@ -24,6 +24,11 @@ log = structlog.get_logger(__name__)
 
 _AWAY_S = 3.0
 """How long a Redis that did not answer is not asked again."""
+_FREE_PART = 10
+"""The first tenth of a budget is counted in this process alone: nobody who orders now and then costs a trip to Redis. With
+several processes a caller can have that tenth in each of them."""
+_WINDOW_S = 60
+_MOST_COUNTED = 100_000
 
 
 class Limiter:
@@ -35,28 +40,54 @@ class Limiter:
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._local = MovingWindowRateLimiter(MemoryStorage())
         self._away_until = 0.0
+        self._firsts = _Firsts()
 
     async def hit(self, item: RateLimitItem, *names: str) -> None:
         """Count one act. Raises RateLimited when the budget is spent."""
-        reset_at = await self._counted(item, names)
+        cost = self._firsts.count(item, names)
+        if cost == 0:
+            return
+        reset_at = await self._counted(item, names, cost)
         if reset_at is not None:
             wait_ms = max(100, int((reset_at - utc_now().timestamp()) * 1000))
             raise RateLimited(retry_after_ms=wait_ms)
 
-    async def _counted(self, item: RateLimitItem, names: tuple[str, ...]) -> float | None:
+    async def _counted(self, item: RateLimitItem, names: tuple[str, ...], cost: int) -> float | None:
         """Count in Redis, or here while it does not answer; when the spent budget is there again."""
         if time.monotonic() >= self._away_until:
             try:
                 async with asyncio.timeout(QUICK_S):
-                    return await _hit(self._shared, item, names)
+                    return await _hit(self._shared, item, names, cost)
             except (RedisError, StorageError, OSError) as error:
                 log.warning("rate_limit_local", error=repr(error))
                 self._away_until = time.monotonic() + _AWAY_S
-        return await _hit(self._local, item, names)
+        return await _hit(self._local, item, names, cost)
 
 
-async def _hit(limiter: RateLimiter, item: RateLimitItem, names: tuple[str, ...]) -> float | None:
-    if await limiter.hit(item, *names):
+class _Firsts:
+    """The first acts of each caller in each window of time, as far as they are free."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[RateLimitItem, tuple[str, ...]], int] = {}
+        self._window = 0
+
+    def count(self, item: RateLimitItem, names: tuple[str, ...]) -> int:
+        """Count one act; how many are to be counted with it where all processes count: none while they are free, and
+        with the first that is not free those before it."""
+        window = int(time.monotonic() / _WINDOW_S)
+        if window != self._window or len(self._counts) >= _MOST_COUNTED:
+            self._window = window
+            self._counts.clear()
+        free = item.amount // _FREE_PART
+        count = self._counts.get((item, names), 0) + 1
+        if count > free + 1:
+            return 1
+        self._counts[item, names] = count
+        return 0 if count <= free else count
+
+
+async def _hit(limiter: RateLimiter, item: RateLimitItem, names: tuple[str, ...], cost: int) -> float | None:
+    if await limiter.hit(item, *names, cost=cost):
         return None
     return (await limiter.get_window_stats(item, *names)).reset_time
 

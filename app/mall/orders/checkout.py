@@ -8,7 +8,7 @@ from uuid import UUID
 from app import attribution, customers
 from app.attribution import Checkout, LineToCredit
 from app.core.clock import CHINA
-from app.core.db import BulkInsert, BulkInsertTogether, Session
+from app.core.db import BulkInsert, Session
 from app.core.ids import new_id, wire
 from app.core.settings import Settings
 from app.mall import catalog, promotions
@@ -22,7 +22,8 @@ from app.mall.orders.settings import OrderSettings
 from app.mall.promotions import Priced
 from app.payments import Charge
 
-_INSERT = BulkInsertTogether(BulkInsert(models.Order, OrderRow), BulkInsert(models.OrderLine, LineRow))
+_INSERT = BulkInsert(models.Order, OrderRow)
+_INSERT_LINES = BulkInsert(models.OrderLine, LineRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,13 @@ async def place(
     """Place an order and open its charge; the caller asks WeChat after the commit.
 
     Raises LineRepeated, NotOnSale, PriceChanged (with the new quote) and OutOfStock; then nothing is written. The
-    reservation comes last, so that a popular SKU's row is locked for the shortest time.
+    reservation comes last, so that a popular SKU's row is locked for the shortest time; all rows are written by one
+    statement right before it.
     """
     priced = await promotions.price(session, request.store, request.lines)
     _require_expected(priced, request)
     order = _order(priced, settings, order_id=order_id, customer_id=customer_id, request=request)
-    await _INSERT.run(session, [order.row], order.lines)
+    payer_openid = await customers.openid_of(session, customer_id, settings.wechat_appid)
     await attribution.freeze(
         session,
         Checkout(
@@ -59,15 +61,17 @@ async def place(
             lines=[LineToCredit(line.id, line.product_id) for line in order.lines],
         ),
     )
-    charge = await COLLECTOR.open(
+    _INSERT.later(session, [order.row])
+    _INSERT_LINES.later(session, order.lines)
+    charge = COLLECTOR.open(
         session,
         settings,
         charge_id=new_id(),
         subject_id=order_id,
         book=priced.book,
-        payer_openid=await customers.openid_of(session, customer_id, settings.wechat_appid),
+        payer_openid=payer_openid,
         amount_fen=priced.price.payable_fen,
-        ttl_s=settings.of(OrderSettings).unpaid_ttl_s,
+        expires_at=order.row.expires_at,
     )
     await catalog.reserve(session, priced.place_id, order.quantities)
     return Placed(order, charge)

@@ -104,7 +104,7 @@ async def test_closing_an_order_while_somebody_presses_pay(
         async with db.transaction() as session:
             order = await lock(session, order_id)
             assert await waits(session, closing)
-            charge = await COLLECTOR.open(
+            charge = COLLECTOR.open(
                 session,
                 settings,
                 charge_id=new_id(),
@@ -112,7 +112,7 @@ async def test_closing_an_order_while_somebody_presses_pay(
                 book=order.row.book,
                 payer_openid="of-the-same-buyer",
                 amount_fen=order.row.payable_fen,
-                ttl_s=600,
+                expires_at=order.row.expires_at,
             )
     reply = await closing
     if presses == 2:
