@@ -15,7 +15,7 @@ from app.attribution.schemas import (
 )
 from app.core.auth import Actor, CurrentCustomer, headquarters, public
 from app.core.errors import NotFound, UpstreamFailed
-from app.core.http import Db, Page, PageQuery, RuntimeDep, Tx, client, limit, problems
+from app.core.http import Db, Page, PageQuery, Reading, RuntimeDep, Tx, client, limit, problems
 from app.core.ids import TouchpointId, parse, wire
 from app.wechat import MiniProgram
 
@@ -90,7 +90,7 @@ async def get_share_code(
 
 
 @admin.get("/rules", summary="List versions of the attribution rule")
-async def list_rules(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[AttributionRuleView]:
+async def list_rules(actor: Headquarters, session: Reading, paging: PageQuery) -> Page[AttributionRuleView]:
     """Newest first. Before the first version, share and guide touches count for 15 days and room visits for one."""
     return await windows.list_rules(session, paging)
 

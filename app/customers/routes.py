@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from app.core import auth
 from app.core.auth import CurrentCustomer, CurrentLogin, RefreshReused, public
 from app.core.errors import NotFound, Unauthenticated, UpstreamFailed, VersionConflict
-from app.core.http import Page, PageQuery, RuntimeDep, Tx, limit, problems
+from app.core.http import Page, PageQuery, Reading, RuntimeDep, Tx, limit, problems
 from app.core.ids import AddressId
 from app.customers import addresses, flows, people
 from app.customers.errors import AddressesFull, AppidUnknown
@@ -63,7 +63,7 @@ async def log_out(actor: CurrentLogin, session: Tx) -> None:
 
 
 @router.get("/me", summary="Get your profile", responses=problems(NotFound))
-async def get_profile(actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> CustomerView:
+async def get_profile(actor: CurrentCustomer, session: Reading, runtime: RuntimeDep) -> CustomerView:
     """Nickname, picture and the masked phone number."""
     return await people.get_customer(session, runtime.settings, actor.id)
 
@@ -91,7 +91,7 @@ async def give_phone(
 
 @router.get("/me/addresses", summary="List your addresses")
 async def list_addresses(
-    actor: CurrentCustomer, session: Tx, runtime: RuntimeDep, paging: PageQuery
+    actor: CurrentCustomer, session: Reading, runtime: RuntimeDep, paging: PageQuery
 ) -> Page[AddressView]:
     """Newest first; at most 20 are kept, so one page of the default size holds all."""
     return await addresses.list_addresses(session, runtime.settings, actor.id, paging)
@@ -104,7 +104,7 @@ async def create_address(actor: CurrentCustomer, body: AddressCreate, session: T
 
 
 @router.get("/me/addresses/{id}", summary="Get an address", responses=problems(NotFound))
-async def get_address(id: AddressId, actor: CurrentCustomer, session: Tx, runtime: RuntimeDep) -> AddressView:
+async def get_address(id: AddressId, actor: CurrentCustomer, session: Reading, runtime: RuntimeDep) -> AddressView:
     """In full: it is yours."""
     return await addresses.get_address(session, runtime.settings, actor.id, id)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from app.core.auth import Actor, CurrentCustomer, headquarters
 from app.core.errors import NotFound
-from app.core.http import Page, PageQuery, Tx, problems
+from app.core.http import Page, PageQuery, Reading, Tx, problems
 from app.core.ids import ApplicationId, CommissionId
 from app.distribution import distributors, partner, terms
 from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen, OverTotalCap
@@ -44,13 +44,13 @@ async def create_application(actor: CurrentCustomer, body: ApplicationCreate, se
 
 
 @customer.get("/applications", summary="List your applications")
-async def list_own_applications(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ApplicationView]:
+async def list_own_applications(actor: CurrentCustomer, session: Reading, paging: PageQuery) -> Page[ApplicationView]:
     """Newest first, each with its status and, once it is decided, the reason if one was given."""
     return await distributors.list_applications(session, paging, customer_id=actor.id)
 
 
 @distributor.get("/summary", summary="Get your earnings and balances", responses=problems(NotFound))
-async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
+async def get_summary(actor: CurrentCustomer, session: Reading) -> SummaryView:
     """Earnings of today and of this month, by the China day on which orders were paid, and what is held, available, owed
     back and paid out by the ledger. A customer who is not a distributor gets 404, here and on all of `/v1/partner`."""
     return await partner.summary(session, await distributors.distributor_of(session, actor.id))
@@ -58,7 +58,7 @@ async def get_summary(actor: CurrentCustomer, session: Tx) -> SummaryView:
 
 @distributor.get("/commissions", summary="List your commissions", responses=problems(NotFound))
 async def list_commissions(
-    actor: CurrentCustomer, session: Tx, paging: PageQuery, status: CommissionStatus | None = None
+    actor: CurrentCustomer, session: Reading, paging: PageQuery, status: CommissionStatus | None = None
 ) -> Page[CommissionView]:
     """Newest first. Commission is counted on the goods paid, without freight; `reason` and `blocked_by` say why its money
     is where it is."""
@@ -67,20 +67,20 @@ async def list_commissions(
 
 
 @distributor.get("/commissions/{id}", summary="Get a commission with its explanation", responses=problems(NotFound))
-async def get_commission(actor: CurrentCustomer, id: CommissionId, session: Tx) -> CommissionExplanation:
+async def get_commission(actor: CurrentCustomer, id: CommissionId, session: Reading) -> CommissionExplanation:
     """Which touch or bond won the sale, on which terms, what refunds took back, and every entry in the books."""
     return await partner.explain(session, await distributors.distributor_of(session, actor.id), id)
 
 
 @distributor.get("/shares", summary="List your links", responses=problems(NotFound))
-async def list_shares(actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[ShareView]:
+async def list_shares(actor: CurrentCustomer, session: Reading, paging: PageQuery) -> Page[ShareView]:
     """Newest first, each with visits, visitors never seen before, orders and the goods paid in them before refunds."""
     return await partner.list_shares(session, paging, await distributors.distributor_of(session, actor.id))
 
 
 @admin.get("/applications", summary="List applications")
 async def list_applications(
-    actor: Headquarters, session: Tx, paging: PageQuery, status: ApplicationStatus | None = None
+    actor: Headquarters, session: Reading, paging: PageQuery, status: ApplicationStatus | None = None
 ) -> Page[ApplicationView]:
     """Newest first; with `status=applied` those that wait for a decision."""
     return await distributors.list_applications(session, paging, status=status)
@@ -99,7 +99,7 @@ async def decide_application(
 
 
 @admin.get("/terms", summary="List versions of the terms")
-async def list_terms(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[TermsView]:
+async def list_terms(actor: Headquarters, session: Reading, paging: PageQuery) -> Page[TermsView]:
     """Newest first. Before the first version, level 1 earns 10 % and level 2 nothing, held for 15 days."""
     return await terms.list_terms(session, paging)
 

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from app.core.auth import CurrentCustomer, CurrentStaff, public
 from app.core.errors import NotFound, UpstreamFailed, VersionConflict
-from app.core.http import IdempotencyKey, Page, PageQuery, RuntimeDep, Tx, limit, problems, reply_response
+from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, Tx, limit, problems, reply_response
 from app.core.ids import RoomId, StoreId, TipId
 from app.live import flows, rooms, shelf, tip_flows
 from app.live.asyncapi import asyncapi_document
@@ -63,7 +63,7 @@ Snapshots = Annotated[SnapshotCache, Depends(_snapshots)]
 @customer.get("/rooms", summary="List live rooms")
 async def list_rooms(
     actor: CurrentCustomer,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     store: StoreId | None = None,
     status: RoomStatus | None = None,
@@ -151,7 +151,7 @@ async def open_room(body: RoomCreate, actor: CurrentStaff, session: Tx) -> Staff
 @admin.get("/rooms", summary="List live rooms in scope")
 async def list_rooms_in_scope(
     actor: CurrentStaff,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     store: StoreId | None = None,
     status: RoomStatus | None = None,
@@ -161,7 +161,7 @@ async def list_rooms_in_scope(
 
 
 @admin.get("/rooms/{id}", summary="Get a live room in scope", responses=problems(NotFound))
-async def get_room_in_scope(id: RoomId, actor: CurrentStaff, session: Tx) -> StaffRoomView:
+async def get_room_in_scope(id: RoomId, actor: CurrentStaff, session: Reading) -> StaffRoomView:
     """With shelf, link and `version`."""
     return await rooms.get_room_in_scope(session, actor, id)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app.core.auth import Actor, headquarters
-from app.core.http import Page, PageQuery, Tx
+from app.core.http import Page, PageQuery, Reading, Tx
 from app.live import tip_rules
 from app.live.tip_rules import TipRulePut, TipRuleView
 
@@ -16,7 +16,7 @@ Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 @admin.get("/tip-rules", summary="List versions of the tip rule")
-async def list_tip_rules(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[TipRuleView]:
+async def list_tip_rules(actor: Headquarters, session: Reading, paging: PageQuery) -> Page[TipRuleView]:
     """Newest first. Before the first version the host gets 50 %, the store 20 % and the brand the rest."""
     return await tip_rules.list_tip_rules(session, paging)
 

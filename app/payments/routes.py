@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.core.auth import Actor, headquarters, public
-from app.core.http import Page, PageQuery, RuntimeDep, Tx
+from app.core.http import Page, PageQuery, Reading, RuntimeDep
 from app.payments import discrepancies
 from app.payments.callbacks import CALLBACK_RESPONSES, Notified, answer, take_refund, take_transaction
 from app.payments.schemas import DiscrepancyKind, DiscrepancyView
@@ -18,7 +18,7 @@ routers = [staff, callbacks]
 @staff.get("/discrepancies", summary="List payments that no charge explains")
 async def list_discrepancies(
     actor: Annotated[Actor, Depends(headquarters)],
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     kind: DiscrepancyKind | None = None,
 ) -> Page[DiscrepancyView]:

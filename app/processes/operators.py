@@ -10,7 +10,7 @@ from app.core.auth import Actor, headquarters
 from app.core.errors import NotFound
 from app.core.events import DeadLetterView
 from app.core.failed_jobs import FailedJob, JobAlreadyQueued
-from app.core.http import Page, PageQuery, RuntimeDep, Tx, View, problems
+from app.core.http import Page, PageQuery, Reading, RuntimeDep, Tx, View, problems
 from app.core.ids import DeadLetterId
 
 router = APIRouter(prefix="/v1/admin", tags=["operators"])
@@ -28,7 +28,7 @@ class ReplayView(View):
     "/events/dead-letters",
     summary="List events that a consumer could not apply or send",
 )
-async def list_dead_letters(actor: Headquarters, session: Tx, paging: PageQuery) -> Page[DeadLetterView]:
+async def list_dead_letters(actor: Headquarters, session: Reading, paging: PageQuery) -> Page[DeadLetterView]:
     """Oldest first. `error` is null for those that only wait behind another of their stream."""
     return await events.list_dead_letters(session, paging)
 
@@ -44,7 +44,7 @@ async def replay_dead_letter(id: DeadLetterId, actor: Headquarters, runtime: Run
 
 
 @router.get("/jobs/failed", summary="List jobs that failed for good")
-async def list_failed_jobs(actor: Headquarters, session: Tx) -> Page[FailedJob]:
+async def list_failed_jobs(actor: Headquarters, session: Reading) -> Page[FailedJob]:
     """Oldest first, at most 100, on one page."""
     return Page(items=await failed_jobs.list_failed(session, limit=100), next=None, count=None)
 

@@ -7,7 +7,7 @@ from limits import parse
 
 from app.core.auth import Actor, AnyStaff, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
 from app.core.errors import NotFound, VersionConflict
-from app.core.http import Page, PageQuery, Plain, RuntimeDep, Tx, limit, problems, spend
+from app.core.http import Page, PageQuery, Plain, Reading, RuntimeDep, Tx, limit, problems, spend
 from app.core.ids import StaffId, StoreId, UnitId
 from app.stores import flows, organisation, ranking, splits, staff, storefront
 from app.stores.errors import (
@@ -72,13 +72,13 @@ async def log_in(body: AdminSessionCreate, runtime: RuntimeDep) -> AdminSessionV
 
 
 @admin.get("/me", summary="Get your staff account", responses=problems(NotFound))
-async def get_own_account(actor: CurrentStaff, session: Tx) -> StaffView:
+async def get_own_account(actor: CurrentStaff, session: Reading) -> StaffView:
     """Role, store or unit, and the path below which everything is within reach."""
     return await staff.get_staff(session, actor, actor.id)
 
 
 @admin.get("/stores/units", summary="List units")
-async def list_units(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[UnitView]:
+async def list_units(actor: CurrentStaff, session: Reading, paging: PageQuery) -> Page[UnitView]:
     """Headquarters and regions within scope, oldest first. Store staff see none."""
     return await organisation.list_units(session, actor, paging)
 
@@ -95,7 +95,7 @@ async def create_unit(actor: Headquarters, body: UnitCreate, session: Tx) -> Uni
 
 
 @admin.get("/stores/units/{id}", summary="Get a unit", responses=problems(NotFound))
-async def get_unit(id: UnitId, actor: CurrentStaff, session: Tx) -> UnitView:
+async def get_unit(id: UnitId, actor: CurrentStaff, session: Reading) -> UnitView:
     """Within scope."""
     return await organisation.get_unit(session, actor, id)
 
@@ -107,7 +107,7 @@ async def update_unit(id: UnitId, actor: Headquarters, body: UnitUpdate, session
 
 
 @admin.get("/stores/stores", summary="List stores in scope")
-async def list_stores(actor: CurrentStaff, session: Tx, paging: PageQuery) -> Page[StoreView]:
+async def list_stores(actor: CurrentStaff, session: Reading, paging: PageQuery) -> Page[StoreView]:
     """Closed ones too, oldest first."""
     return await organisation.list_stores(session, actor, paging)
 
@@ -124,7 +124,7 @@ async def create_store(actor: Regional, body: StoreCreate, session: Tx) -> Store
 
 
 @admin.get("/stores/stores/{id}", summary="Get a store", responses=problems(NotFound))
-async def get_store(id: StoreId, actor: CurrentStaff, session: Tx) -> StoreView:
+async def get_store(id: StoreId, actor: CurrentStaff, session: Reading) -> StoreView:
     """Within scope."""
     return await organisation.get_store(session, actor, id)
 
@@ -136,7 +136,7 @@ async def update_store(id: StoreId, actor: Regional, body: StoreUpdate, session:
 
 
 @admin.get("/stores/staff", summary="List staff in scope")
-async def list_staff(actor: Manager, session: Tx, paging: PageQuery) -> Page[StaffView]:
+async def list_staff(actor: Manager, session: Reading, paging: PageQuery) -> Page[StaffView]:
     """Those who left too, oldest first."""
     return await staff.list_staff(session, actor, paging)
 
@@ -154,7 +154,7 @@ async def add_staff(actor: Manager, body: StaffCreate, runtime: RuntimeDep) -> S
 
 
 @admin.get("/stores/staff/{id}", summary="Get a staff member", responses=problems(NotFound))
-async def get_staff(id: StaffId, actor: Manager, session: Tx) -> StaffView:
+async def get_staff(id: StaffId, actor: Manager, session: Reading) -> StaffView:
     """Within scope."""
     return await staff.get_staff(session, actor, id)
 
@@ -173,7 +173,7 @@ async def update_staff(id: StaffId, actor: Manager, body: StaffUpdate, runtime: 
 
 
 @admin.get("/stores/split-rules", summary="List versions of the performance split")
-async def list_split_rules(actor: AnyStaff, session: Tx, paging: PageQuery) -> Page[SplitRuleView]:
+async def list_split_rules(actor: AnyStaff, session: Reading, paging: PageQuery) -> Page[SplitRuleView]:
     """Newest first. Without any, 70 % counts for the store and 30 % for the guide."""
     return await splits.list_rules(session, paging)
 
@@ -191,7 +191,7 @@ async def add_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -
 )
 async def rank_performance(
     actor: CurrentStaff,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     by: By,
     period: Annotated[
@@ -213,7 +213,7 @@ async def rank_performance(
 @customer.get("/stores", summary="Find stores", responses=problems(NearUnreadable))
 async def find_stores(
     actor: CurrentCustomer,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     near: Annotated[
         str | None, Query(max_length=40, description="`latitude,longitude` in degrees.", examples=["30.2741,120.1551"])
@@ -225,7 +225,7 @@ async def find_stores(
 
 
 @customer.get("/me/store", summary="Get your chosen store")
-async def get_chosen_store(actor: CurrentCustomer, session: Tx) -> ChosenStoreView:
+async def get_chosen_store(actor: CurrentCustomer, session: Reading) -> ChosenStoreView:
     """`store` is null when you chose none, or when it is not open any more."""
     return await storefront.chosen_store(session, actor.id)
 

@@ -12,7 +12,7 @@ from app.core.auth.policy import Allow, Public
 from app.core.errors import NotFound, ValidationFailed
 from app.core.http import Body, problems
 from app.core.http.audiences import Audience, part_for
-from app.core.http.dependencies import open_transaction
+from app.core.http.dependencies import open_reading, open_transaction
 from app.core.http.pages import CursorInvalid
 from app.core.http.problems import ALWAYS
 from app.core.http.shapes import codes_of
@@ -54,11 +54,19 @@ def test_who_may_call_is_declared_once(route: APIRoute) -> None:
 def test_the_policy_comes_first_and_the_transaction_last(route: APIRoute) -> None:
     """Redis and the policy's own look into the database cannot run while the request's transaction is open."""
     order = list(calls(route.dependant))
-    if open_transaction in order:
-        opened = order.index(open_transaction)
+    opening = [call for call in order if call in (open_reading, open_transaction)]
+    assert len(opening) <= 1
+    if opening:
+        opened = order.index(opening[0])
         assert order.index(policies(route)[0]) < opened
         limits = [place for place, call in enumerate(order) if getattr(call, "__qualname__", "").startswith("limit.")]
         assert all(place < opened for place in limits), "a limit asks Redis"
+
+
+@by_route
+def test_a_get_reads_without_a_transaction(route: APIRoute) -> None:
+    if route.methods == {"GET"}:
+        assert open_transaction not in calls(route.dependant), "take `Reading`"
 
 
 @by_route

@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.core.db import Database, Session, TransactionFailed, asyncpg_url, connect_arguments
+from app.core.db import Database, Session, Statement, TransactionFailed, asyncpg_url, connect_arguments
 from app.core.settings import Settings
 from tests import sql
 from tests.audit import becomes
@@ -126,6 +126,29 @@ async def test_a_task_holds_one_transaction_and_others_their_own(db: Database) -
 
     await asyncio.gather(*(alone(uuid4().hex) for _ in range(30)))
     assert len(await words(db)) == 31
+
+
+async def test_alone_each_statement_lasts_and_plans_as_it_says(db: Database) -> None:
+    mode = Statement("SELECT current_setting('plan_cache_mode')", str)
+    custom = Statement("SELECT current_setting('plan_cache_mode')", str, custom_plan=True)
+    with pytest.raises(Refused):
+        async with db.alone() as session:
+            await write(session, "kept")
+            raise Refused
+    assert await words(db) == ["kept"]
+    for _ in range(2):
+        async with db.alone() as session:
+            assert await mode.one(session) == "force_generic_plan"
+            assert await custom.one(session) == "force_custom_plan"
+    # The connection keeps the last kind, and a transaction on it still plans as its statements say.
+    async with db.transaction() as session:
+        assert await mode.one(session) == "force_generic_plan"
+        assert await custom.one(session) == "force_custom_plan"
+    async with db.transaction() as session:
+        assert await custom.one(session) == "force_custom_plan"
+    with pytest.raises(RuntimeError, match="already has a transaction"):
+        async with db.alone(), db.alone():
+            pass
 
 
 async def test_a_cancelled_block_commits_nothing_and_gives_its_connection_back(db: Database) -> None:

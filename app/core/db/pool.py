@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 if TYPE_CHECKING:
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    _Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
-    Connection = asyncpg.Connection  # generic in its stubs only
+    _Connection = asyncpg.Connection  # generic in its stubs only
+
+
+class Connection(_Connection):
+    """A connection that remembers how it plans between transactions: for any values, or for those of each execution."""
+
+    __slots__ = ("custom_plans",)
+    custom_plans: bool
+
+
 Connect = Callable[[], Awaitable[Connection]]
 
 _CLOSE_WITHIN_S = 3.0

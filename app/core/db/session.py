@@ -20,12 +20,7 @@ class TransactionFailed(RuntimeError):
     """A statement failed, the error was swallowed, and the transaction may not be committed: a bug."""
 
 
-_BEGIN = {False: "BEGIN", True: "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"}
-_BEGIN_SNAPSHOT = {plan: f"BEGIN ISOLATION LEVEL REPEATABLE READ{begin[5:]}" for plan, begin in _BEGIN.items()}
-_PLAN = {
-    False: "SET LOCAL plan_cache_mode = force_generic_plan",
-    True: "SET LOCAL plan_cache_mode = force_custom_plan",
-}
+_PLANS = {False: "plan_cache_mode = force_generic_plan", True: "plan_cache_mode = force_custom_plan"}
 
 
 class Session:
@@ -34,13 +29,14 @@ class Session:
     After a statement failed nothing is committed, even if the error was swallowed; `savepoint` bounds what may fail.
     """
 
-    __slots__ = ("_begin", "_begun", "_connection", "_custom_plans", "_savepoints", "failed", "pending")
+    __slots__ = ("_alone", "_begin", "_begun", "_connection", "_custom_plans", "_savepoints", "failed", "pending")
 
     def __init__(self, connection: Connection, *, snapshot: bool = False, alone: bool = False) -> None:
         self._connection = connection
-        self._begin = _BEGIN_SNAPSHOT if snapshot else _BEGIN
-        self._begun = alone  # then its one statement is not put into a transaction
-        self._custom_plans = False
+        self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ" if snapshot else "BEGIN"
+        self._alone = alone  # then its statements are not put into a transaction
+        self._begun = alone
+        self._custom_plans = connection.custom_plans
         self._savepoints = 0
         self.failed = False
         self.pending: Pending | None = None
@@ -74,11 +70,19 @@ class Session:
         await self._watched(self._connection.executemany(sql, rows))
 
     async def _prepare(self, custom_plan: bool) -> None:
-        """Write what was left for later, and be in a transaction with the right kind of plans."""
+        """Write what was left for later, and be in a transaction with the right kind of plans.
+
+        Alone, the connection keeps the kind for whoever has it next: lists come one after the other.
+        """
         await self._write_pending()
-        if not self._begun or self._custom_plans is not custom_plan:
-            await self._watched(self._connection.execute((_PLAN if self._begun else self._begin)[custom_plan]))
+        steps = [] if self._begun else [self._begin]
+        if self._custom_plans is not custom_plan:
+            steps.append(f"SET {'' if self._alone else 'LOCAL '}{_PLANS[custom_plan]}")
+        if steps:
+            await self._watched(self._connection.execute("; ".join(steps)))
             self._begun, self._custom_plans = True, custom_plan
+            if self._alone:
+                self._connection.custom_plans = custom_plan
 
     async def _write_pending(self) -> None:
         pending, self.pending = self.pending, None

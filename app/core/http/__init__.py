@@ -1,6 +1,6 @@
 """The HTTP edge that every module's routes share."""
 
-from app.core.http.dependencies import Db, RuntimeDep, Tx, client
+from app.core.http.dependencies import Db, Reading, RuntimeDep, Tx, client
 from app.core.http.idempotent import IdempotencyKey, reply_response
 from app.core.http.limits import limit, spend
 from app.core.http.pages import PageQuery
@@ -17,6 +17,7 @@ __all__ = [
     "PageQuery",
     "Plain",
     "PlainLines",
+    "Reading",
     "RuntimeDep",
     "Tx",
     "View",

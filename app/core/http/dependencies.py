@@ -40,6 +40,15 @@ Tx = Annotated[Session, Depends(open_transaction, scope="function")]
 """The request's transaction, committed before the reply leaves. Name the actor before it in the signature."""
 
 
+async def open_reading(runtime: RuntimeDep) -> AsyncIterator[Session]:
+    async with runtime.db.alone() as session:
+        yield session
+
+
+Reading = Annotated[Session, Depends(open_reading, scope="function")]
+"""What a `GET` reads with: statements without a transaction around them. Name the actor before it in the signature."""
+
+
 def client(kind: type[T]) -> Callable[[Any], Awaitable[T]]:
     """A dependency that yields an opened client of a lower module, as `Depends(client(WechatPay))`."""
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.core.auth import Actor, CurrentCustomer, CurrentStaff, managers
 from app.core.errors import NotFound
-from app.core.http import IdempotencyKey, Page, PageQuery, RuntimeDep, Tx, problems, reply_response
+from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, problems, reply_response
 from app.core.ids import OrderId
 from app.mall.aftersales import flows, views
 from app.mall.aftersales.errors import NothingToRefund, RefundNotSensible
@@ -19,7 +19,7 @@ routers = [customer, admin]
 
 
 @customer.get("/orders/{id}/refunds", summary="List the refunds of your order", responses=problems(NotFound))
-async def list_refunds(id: OrderId, actor: CurrentCustomer, session: Tx, paging: PageQuery) -> Page[RefundView]:
+async def list_refunds(id: OrderId, actor: CurrentCustomer, session: Reading, paging: PageQuery) -> Page[RefundView]:
     """Newest first."""
     return await views.refunds_of_customer(session, paging, actor.id, id)
 
@@ -46,7 +46,7 @@ async def refund_order(
 @admin.get("/refunds", summary="List refunds in scope")
 async def list_refunds_in_scope(
     actor: CurrentStaff,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     order: OrderId | None = None,
     status: RefundStatus | None = None,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.core.auth import Actor, AnyStaff, CurrentCustomer, CurrentStaff, headquarters, managers
 from app.core.errors import NotFound, VersionConflict
-from app.core.http import Page, PageQuery, Plain, Tx, problems
+from app.core.http import Page, PageQuery, Plain, Reading, Tx, problems
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId, StoreId
 from app.mall.catalog import cards, products, stock
 from app.mall.catalog.errors import OutOfStock
@@ -37,7 +37,7 @@ Managers = Annotated[Actor, Depends(managers)]
 @customer.get("/products", summary="List products on sale at a store", responses=problems(NotFound))
 async def browse_products(
     actor: CurrentCustomer,
-    session: Tx,
+    session: Reading,
     paging: PageQuery,
     store: Annotated[StoreId, Query(description="Whose prices and stock are shown.")],
     category: CategoryId | None = None,
@@ -54,7 +54,7 @@ async def browse_products(
 async def show_product(
     id: ProductId,
     actor: CurrentCustomer,
-    session: Tx,
+    session: Reading,
     store: StoreId,
 ) -> ProductCard:
     """With the store's prices and the units that can be bought now."""
@@ -65,13 +65,13 @@ async def show_product(
 
 
 @customer.get("/categories", summary="List categories")
-async def browse_categories(actor: CurrentCustomer, session: Tx) -> Page[CategoryView]:
+async def browse_categories(actor: CurrentCustomer, session: Reading) -> Page[CategoryView]:
     """By position; at most 500, on one page. `GET /v1/mall/products?category=` shows what is in one."""
     return Page(items=await products.list_categories(session), next=None, count=None)
 
 
 @admin.get("/categories", summary="List categories")
-async def list_categories(actor: AnyStaff, session: Tx) -> Page[CategoryView]:
+async def list_categories(actor: AnyStaff, session: Reading) -> Page[CategoryView]:
     """By position; at most 500, on one page."""
     return Page(items=await products.list_categories(session), next=None, count=None)
 
@@ -89,7 +89,7 @@ async def update_category(id: CategoryId, body: CategoryUpdate, actor: Headquart
 
 
 @admin.get("/products", summary="List all products")
-async def list_products(actor: AnyStaff, session: Tx, paging: PageQuery) -> Page[ProductAdminView]:
+async def list_products(actor: AnyStaff, session: Reading, paging: PageQuery) -> Page[ProductAdminView]:
     """Newest first, also those off sale."""
     return await products.list_products(session, paging)
 
@@ -101,7 +101,7 @@ async def create_product(body: ProductCreate, actor: Headquarters, session: Tx) 
 
 
 @admin.get("/products/{id}", summary="Get a product", responses=problems(NotFound))
-async def get_product(id: ProductId, actor: AnyStaff, session: Tx) -> ProductAdminView:
+async def get_product(id: ProductId, actor: AnyStaff, session: Reading) -> ProductAdminView:
     """With every SKU, also those that are not sold."""
     return await products.get_product(session, id)
 
@@ -119,7 +119,7 @@ async def add_sku(body: SkuCreate, actor: Headquarters, session: Tx) -> SkuView:
 
 
 @admin.get("/skus/{id}", summary="Get a SKU", responses=problems(NotFound))
-async def get_sku(id: SkuId, actor: AnyStaff, session: Tx) -> SkuView:
+async def get_sku(id: SkuId, actor: AnyStaff, session: Reading) -> SkuView:
     """With its list price; places may have prices of their own."""
     return await products.get_sku(session, id)
 
@@ -131,7 +131,7 @@ async def update_sku(id: SkuId, body: SkuUpdate, actor: Headquarters, session: T
 
 
 @admin.get("/stock/{place}/{sku}", summary="Get the stock of a SKU at a place", responses=problems(NotFound))
-async def get_stock(place: PlaceId, sku: SkuId, actor: CurrentStaff, session: Tx) -> StockView:
+async def get_stock(place: PlaceId, sku: SkuId, actor: CurrentStaff, session: Reading) -> StockView:
     """What is there, reserved and sold, and the price of the place where it has one."""
     return await stock.stock_at(session, actor, place, sku)
 

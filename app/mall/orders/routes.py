@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.core.auth import CurrentCustomer, CurrentStaff
 from app.core.errors import NotFound, UpstreamFailed
-from app.core.http import IdempotencyKey, Page, PageQuery, RuntimeDep, Tx, limit, problems, reply_response
+from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, limit, problems, reply_response
 from app.core.ids import OrderId
 from app.mall.catalog import NotOnSale, OutOfStock
 from app.mall.orders import flows, quotes, views
@@ -21,7 +21,7 @@ routers = [customer, admin]
 
 
 @customer.post("/quote", summary="Quote a basket", responses=problems(LineRepeated, NotOnSale))
-async def quote_basket(body: QuoteCreate, actor: CurrentCustomer, session: Tx) -> QuoteView:
+async def quote_basket(body: QuoteCreate, actor: CurrentCustomer, session: Reading) -> QuoteView:
     """The price trail line by line; the same code decides at checkout. Nothing is reserved."""
     return await quotes.quote(session, body)
 
@@ -47,14 +47,14 @@ async def place_order(
 
 @customer.get("/orders", summary="List your orders")
 async def list_orders(
-    actor: CurrentCustomer, session: Tx, paging: PageQuery, status: OrderStatus | None = None
+    actor: CurrentCustomer, session: Reading, paging: PageQuery, status: OrderStatus | None = None
 ) -> Page[OrderView]:
     """Newest first."""
     return await views.orders_of_customer(session, paging, actor.id, status=status)
 
 
 @customer.get("/orders/{id}", summary="Get your order", responses=problems(NotFound))
-async def get_order(id: OrderId, actor: CurrentCustomer, session: Tx) -> OrderView:
+async def get_order(id: OrderId, actor: CurrentCustomer, session: Reading) -> OrderView:
     """As it is now; `actions` says what can be done with it."""
     return await views.order_of_customer(session, actor.id, id)
 
@@ -92,13 +92,13 @@ async def close_order(id: OrderId, actor: CurrentCustomer, key: IdempotencyKey, 
 
 @admin.get("/orders", summary="List orders in scope")
 async def list_orders_in_scope(
-    actor: CurrentStaff, session: Tx, paging: PageQuery, status: OrderStatus | None = None
+    actor: CurrentStaff, session: Reading, paging: PageQuery, status: OrderStatus | None = None
 ) -> Page[OrderView]:
     """Newest first. Guides see the orders credited to them, managers and above what was sold within their scope."""
     return await views.orders_in_scope(session, paging, actor, status=status)
 
 
 @admin.get("/orders/{id}", summary="Get an order in scope", responses=problems(NotFound))
-async def get_order_in_scope(id: OrderId, actor: CurrentStaff, session: Tx) -> OrderView:
+async def get_order_in_scope(id: OrderId, actor: CurrentStaff, session: Reading) -> OrderView:
     """With the credit of each line."""
     return await views.order_in_scope(session, actor, id)
