@@ -110,7 +110,7 @@ _KEEP = Statement(
 _FORGET = Statement(
     """DELETE FROM idempotency_key WHERE (actor, key) IN (
            SELECT actor, key FROM idempotency_key
-           WHERE created_at < clock_timestamp() - interval '3 days' LIMIT 5000)"""
+           WHERE created_at < statement_timestamp() - interval '3 days' LIMIT 5000)"""
 )
 
 Begin = Callable[[Session, UUID], Awaitable[None]]

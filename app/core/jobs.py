@@ -63,11 +63,11 @@ class Cron:
 _ONCE = Statement("INSERT INTO job_done (key) VALUES (:key) ON CONFLICT DO NOTHING")
 _FORGET_DIARY = Statement(
     """DELETE FROM pgqueuer_log WHERE id IN (
-           SELECT id FROM pgqueuer_log WHERE created < clock_timestamp() - interval '7 days' LIMIT 5000)"""
+           SELECT id FROM pgqueuer_log WHERE created < statement_timestamp() - interval '7 days' LIMIT 5000)"""
 )
 _FORGET_DONE = Statement(
     """DELETE FROM job_done WHERE key IN (
-           SELECT key FROM job_done WHERE done_at < clock_timestamp() - interval '1 year' LIMIT 5000)"""
+           SELECT key FROM job_done WHERE done_at < statement_timestamp() - interval '1 year' LIMIT 5000)"""
 )
 _FAILED = Statement("SELECT count(*) FROM pgqueuer WHERE status = 'failed'", int)
 

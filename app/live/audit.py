@@ -56,7 +56,7 @@ _CHECKS = checks(
             LEFT JOIN payments_refund r ON r.charge_id = t.charge_id
             WHERE t.status = 'refunded' AND (r.id, r.amount_fen) IS DISTINCT FROM (t.refund_id, t.amount_fen)""",
         "tip {id} is unpaid a day after its time was over": """
-            SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at < clock_timestamp() - interval '1 day'""",
+            SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at < statement_timestamp() - interval '1 day'""",
         "tip {id} posted {was} to {account} of {owner} in {book}, by its event it is {due}": f"""
             {_applied("tips_consumer")}, part AS (
                 SELECT (e.payload ->> 'tip_id')::uuid AS id, e.payload ->> 'book' AS book, p.account, p.owner, p.fen

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.core.auth import CurrentCustomer, CurrentStaff, public
+from app.core.auth import CurrentCustomer, CurrentStaff, Visitor, public
 from app.core.errors import NotFound, UpstreamFailed, VersionConflict
 from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, Tx, limit, problems, reply_response
 from app.core.ids import RoomId, StoreId, TipId
@@ -62,7 +62,7 @@ Snapshots = Annotated[SnapshotCache, Depends(_snapshots)]
 
 @customer.get("/rooms", summary="List live rooms")
 async def list_rooms(
-    actor: CurrentCustomer,
+    actor: Visitor,
     session: Reading,
     paging: PageQuery,
     store: StoreId | None = None,
@@ -73,7 +73,7 @@ async def list_rooms(
 
 
 @customer.get("/rooms/{id}", summary="Get a live room", responses=problems(NotFound))
-async def get_room(id: RoomId, actor: CurrentCustomer, runtime: RuntimeDep, cache: Snapshots) -> RoomSnapshot:
+async def get_room(id: RoomId, actor: Visitor, runtime: RuntimeDep, cache: Snapshots) -> RoomSnapshot:
     """Everything that the room's screen shows at first: a snapshot at the stream's position `(epoch, seq)`, at most a
     second old. Show it, then create a ticket and open the live socket, whose `welcome` frame brings a newer one. While
     the live part does not answer, `epoch` and `seq` are null and `messages` is empty; shopping goes on."""

@@ -184,7 +184,9 @@ class RoomSnapshot(View):
     shelf: list[ShelfItem]
     counters: RoomCounters
     messages: list[ChatMessage] = Field(description="The last 50, oldest first.")
-    me: RoomMe | None = Field(description="Null in frames of the live socket, which are the same for everyone.")
+    me: RoomMe | None = Field(
+        description="Null before login, and in frames of the live socket, which are the same for everyone."
+    )
     starts_at: At | None
     started_at: At | None
     server_now: At

@@ -70,7 +70,7 @@ _REFUNDED = Statement(
        WHERE id = :tip_id AND status = 'closed'"""
 )
 _EXPIRED = Statement(
-    """SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at <= clock_timestamp() AND id > :after
+    """SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at <= statement_timestamp() AND id > :after
        ORDER BY id LIMIT :limit""",
     UUID,
     custom_plan=True,

@@ -54,7 +54,7 @@ _CHECKS = checks(
             ) e ON e.book = d.book
             WHERE coalesce(d.fen, 0) <> coalesce(e.fen, 0)""",
         "charge {id} is open a day after its time was over": """
-            SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < clock_timestamp() - interval '1 day'""",
+            SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < statement_timestamp() - interval '1 day'""",
         "refund {id}: {due} was paid out, events tell of {was}": """
             WITH told AS (
                 SELECT stream, payload FROM event WHERE type = :refund_succeeded

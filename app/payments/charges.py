@@ -34,7 +34,7 @@ _TO_ASK = Statement(
     Charge,
 )
 _OVERDUE = Statement(
-    """SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < clock_timestamp() - interval '1 minute'
+    """SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < statement_timestamp() - interval '1 minute'
          AND id > :after ORDER BY id LIMIT :limit""",
     UUID,
     custom_plan=True,

@@ -57,7 +57,7 @@ _TO_SEND = Statement(
 )
 _UNFINISHED = Statement(
     """SELECT id FROM payments_refund WHERE status IN ('requested', 'processing')
-         AND created_at < clock_timestamp() - interval '1 minute' AND id > :after ORDER BY id LIMIT :limit""",
+         AND created_at < statement_timestamp() - interval '1 minute' AND id > :after ORDER BY id LIMIT :limit""",
     UUID,
     custom_plan=True,
 )

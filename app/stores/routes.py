@@ -5,7 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from limits import parse
 
-from app.core.auth import Actor, AnyStaff, CurrentCustomer, CurrentStaff, headquarters, managers, public, regional
+from app.core.auth import (
+    Actor,
+    AnyStaff,
+    CurrentCustomer,
+    CurrentStaff,
+    Visitor,
+    headquarters,
+    managers,
+    public,
+    regional,
+)
 from app.core.errors import NotFound, VersionConflict
 from app.core.http import Page, PageQuery, Plain, Reading, RuntimeDep, Tx, limit, problems, spend
 from app.core.ids import StaffId, StoreId, UnitId
@@ -212,7 +222,7 @@ async def rank_performance(
 
 @customer.get("/stores", summary="Find stores", responses=problems(NearUnreadable))
 async def find_stores(
-    actor: CurrentCustomer,
+    actor: Visitor,
     session: Reading,
     paging: PageQuery,
     near: Annotated[

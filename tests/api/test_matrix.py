@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.core.auth import Kind, Role
-from app.core.auth.policy import Allow, LoggedIn, Public
+from app.core.auth.policy import Allow, LoggedIn, Public, Visiting
 from app.core.ids import new_id, wire
 from tests.architecture.surface import name_of, openapi, policies, routes
 from tests.shop import Shop
@@ -21,7 +21,7 @@ CALLERS = ["nobody", "customer", *Role]
 def lets_in(route: APIRoute, caller: str) -> int | None:
     """The status of the refusal that the route's policy owes this caller, or None when it must let them in."""
     (policy,) = policies(route)
-    if isinstance(policy, Public):
+    if isinstance(policy, Public) or (caller == "nobody" and isinstance(policy, Visiting)):
         return None
     if caller == "nobody" or not isinstance(policy, Allow):
         return 401
@@ -86,7 +86,7 @@ async def test_a_login_of_somebody_is_not_a_login_of_everybody(shop: Shop) -> No
     """A token of another deployment, and one with a word too many, let nobody in anywhere."""
     for token in ("Bearer x", "Basic abc", "Bearer ", "bearer a b"):
         for route in routes():
-            if lets_in(route, "nobody") is None:
+            if isinstance(policies(route)[0], Public):
                 continue
             for method in sorted(route.methods or ()):
                 reply = await shop.api.request(method, address(route, method), headers={"Authorization": token})

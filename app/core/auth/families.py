@@ -82,7 +82,7 @@ _MOVE = Statement(
 _FORGET_TOKENS = Statement(
     """DELETE FROM auth_refresh WHERE token_hash IN (
            SELECT token_hash FROM auth_refresh
-           WHERE expires_at < clock_timestamp() - interval '1 day' LIMIT 5000)
+           WHERE expires_at < statement_timestamp() - interval '1 day' LIMIT 5000)
        RETURNING family_id""",
     UUID,
 )

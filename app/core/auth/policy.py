@@ -33,7 +33,7 @@ class Allow:
 
     @property
     def lets_in(self) -> tuple[str, ...]:
-        """The published security schemes, any of which will do."""
+        """The published security schemes, any of which will do; the empty one is none."""
         return (self.kind.value,)
 
     async def __call__(self, request: Request) -> Actor:
@@ -67,6 +67,18 @@ class LoggedIn(Allow):
         return await (staff if kind is Kind.STAFF else customers)(request)
 
 
+class Visiting(Allow):
+    """Customers, and whoever has not logged in yet; yields None for those. A login that is sent has to be a good one."""
+
+    lets_in = ("", Kind.CUSTOMER.value)
+
+    def __init__(self) -> None:
+        super().__init__(Kind.CUSTOMER)
+
+    async def __call__(self, request: Request) -> Actor | None:  # type: ignore[override]
+        return await customers(request) if "authorization" in request.headers else None
+
+
 class Public:
     """Says aloud that a route is open to everyone (logins, callbacks with their own signature, health)."""
 
@@ -80,9 +92,13 @@ managers = Allow(Kind.STAFF, Role.MANAGER, Role.REGION, Role.HQ)
 regional = Allow(Kind.STAFF, Role.REGION, Role.HQ)
 headquarters = Allow(Kind.STAFF, Role.HQ)
 logged_in = LoggedIn()
+visiting = Visiting()
 public: Any = Depends(Public())
 
 CurrentCustomer = Annotated[Actor, Depends(customers)]
+Visitor = Annotated[Actor | None, Depends(visiting)]
+"""For what a shop shows to everybody."""
+
 CurrentStaff = Annotated[Actor, Depends(staff)]
 """Staff who read or change what lies within their scope: the route gives the actor on."""
 

@@ -68,7 +68,7 @@ _NOTE = Statement(
 )
 _FORGET = Statement(
     """DELETE FROM event_dead_letter WHERE id IN (
-           SELECT id FROM event_dead_letter WHERE resolved_at < clock_timestamp() - interval '30 days' LIMIT 5000)"""
+           SELECT id FROM event_dead_letter WHERE resolved_at < statement_timestamp() - interval '30 days' LIMIT 5000)"""
 )
 
 

@@ -97,7 +97,9 @@ def _complete(operation: Document, dependant: Dependant) -> None:
     named = [AppError.registry[code] for response in responses.values() for code in codes_of(response)]
     answers = {str(status): response for status, response in problems(*named, *raised, *ALWAYS).items()}
     operation["responses"] = dict(sorted({**responses, **answers}.items()))
-    operation["security"] = [{scheme: []} for call in behind for scheme in getattr(call, "lets_in", ())]
+    operation["security"] = [
+        {scheme: []} if scheme else {} for call in behind for scheme in getattr(call, "lets_in", ())
+    ]
     for parameter in operation.get("parameters", ()):
         _never_null(parameter["schema"])
     if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ())):

@@ -3,24 +3,31 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import ARRAY, CheckConstraint, Index, Uuid
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from app.core.tables import Table, created_at, fen, moment, text
 
 
 class Refund(Table, table=True):
-    """An agreed refund of an order; payments sends it under the same id, unless it comes to 0."""
+    """An agreed refund of an order; payments sends it under the same id, unless it comes to 0. The scope path is the
+    order's, the guides are those who were credited for a line of it."""
 
     __tablename__ = "mall_refund"
     __table_args__ = (
         CheckConstraint("status IN ('agreed', 'paid', 'stuck')", name="status"),
         CheckConstraint("freight_fen BETWEEN 0 AND amount_fen", name="amount"),
         CheckConstraint("amount_fen > 0 OR status = 'paid'", name="nothing_is_sent"),
+        Index("mall_refund_scope_idx", "scope_path", "id", postgresql_ops={"scope_path": "text_pattern_ops"}),
+        Index("mall_refund_guide_idx", "guide_ids", postgresql_using="gin"),
+        Index("mall_refund_open_idx", "status", "id", postgresql_where=sql("status <> 'paid'")),
     )
 
     id: UUID = Field(primary_key=True)
     order_id: UUID = Field(foreign_key="mall_order.id", index=True)
+    scope_path: str = text()
+    guide_ids: list[UUID] = Field(sa_type=ARRAY(Uuid), nullable=False)
     status: str = text()
     amount_fen: int = fen()
     freight_fen: int = fen()

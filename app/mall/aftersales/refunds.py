@@ -1,5 +1,6 @@
 """Refunds of paid orders: agreed in one transaction, from stock to books to log; sent by payments."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -30,6 +31,18 @@ class _Part:
     amount_fen: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What is refunded of an order, and who was credited for its lines."""
+
+    refund_id: UUID
+    order: Order
+    request: RefundCreate
+    parts: Sequence[_Part]
+    amount_fen: int
+    credit_of: Mapping[UUID, LineCredit]
+
+
 class _LineInsert(msgspec.Struct, frozen=True):
     refund_id: UUID
     line_id: UUID
@@ -39,8 +52,9 @@ class _LineInsert(msgspec.Struct, frozen=True):
 
 
 _INSERT = Statement(
-    """INSERT INTO mall_refund (id, order_id, status, amount_fen, freight_fen, reason, agreed_by, paid_at)
-       SELECT :id, :order_id, CASE WHEN :amount_fen::bigint = 0 THEN 'paid' ELSE 'agreed' END, :amount_fen, :freight_fen,
+    """INSERT INTO mall_refund (id, order_id, scope_path, guide_ids, status, amount_fen, freight_fen, reason, agreed_by,
+                               paid_at)
+       SELECT :id, :order_id, :scope_path, :guide_ids::uuid[], CASE WHEN :amount_fen::bigint = 0 THEN 'paid' ELSE 'agreed' END, :amount_fen, :freight_fen,
               :reason, :agreed_by, CASE WHEN :amount_fen = 0 THEN clock_timestamp() END
        RETURNING agreed_at""",
     datetime,
@@ -79,12 +93,13 @@ async def agree(session: Session, actor: Actor, *, refund_id: UUID, order_id: UU
         freight_fen=request.freight_fen,
         amount_fen=amount_fen,
     )
-    agreed_at = await _write(session, actor.id, refund_id, order_id, request, parts, amount_fen)
-    await _owe(session, refund_id, order, amount_fen, request.reason)
+    agreed = _Agreed(refund_id, order, request, parts, amount_fen, await attribution.credits_of(session, [order_id]))
+    agreed_at = await _write(session, actor.id, agreed)
+    await _owe(session, agreed)
     returned = {part.line.sku_id: part.restocked for part in parts if part.restocked}
     if returned:
         await catalog.restock(session, order.row.place_id, returned)
-    await _tell(session, refund_id, order, request, parts, amount_fen, agreed_at)
+    await _tell(session, agreed, agreed_at)
 
 
 def _parts(order: Order, request: RefundCreate) -> list[_Part]:
@@ -127,75 +142,70 @@ def _part(line: LineRow, requested: RefundLineRequest) -> _Part:
     return _Part(line, requested.quantity, requested.quantity if requested.restock else 0, amount_fen)
 
 
-async def _write(
-    session: Session,
-    staff_id: UUID,
-    refund_id: UUID,
-    order_id: UUID,
-    request: RefundCreate,
-    parts: list[_Part],
-    amount_fen: int,
-) -> datetime:
+async def _write(session: Session, staff_id: UUID, agreed: _Agreed) -> datetime:
     agreed_at = await _INSERT.one(
         session,
-        id=refund_id,
-        order_id=order_id,
-        amount_fen=amount_fen,
-        freight_fen=request.freight_fen,
-        reason=request.reason,
+        id=agreed.refund_id,
+        order_id=agreed.order.id,
+        scope_path=agreed.order.row.scope_path,
+        guide_ids=sorted({credit.guide_id for credit in agreed.credit_of.values() if credit.guide_id is not None}),
+        amount_fen=agreed.amount_fen,
+        freight_fen=agreed.request.freight_fen,
+        reason=agreed.request.reason,
         agreed_by=staff_id,
     )
-    await _INSERT_LINES.run(
-        session, [_LineInsert(refund_id, part.line.id, part.units, part.restocked, part.amount_fen) for part in parts]
+    _INSERT_LINES.later(
+        session,
+        [
+            _LineInsert(agreed.refund_id, part.line.id, part.units, part.restocked, part.amount_fen)
+            for part in agreed.parts
+        ],
     )
     return agreed_at
 
 
-async def _owe(session: Session, refund_id: UUID, order: Order, amount_fen: int, reason: str) -> None:
+async def _owe(session: Session, agreed: _Agreed) -> None:
     """Before receipt nothing was earned yet: what was prepaid becomes owed."""
-    if amount_fen == 0:
+    if agreed.amount_fen == 0:
         return
+    order = agreed.order
     assert order.row.charge_id is not None, "a paid order has its charge"
     await payments.request_refund(
-        session, refund_id=refund_id, charge_id=order.row.charge_id, amount_fen=amount_fen, reason=reason
+        session,
+        refund_id=agreed.refund_id,
+        charge_id=order.row.charge_id,
+        amount_fen=agreed.amount_fen,
+        reason=agreed.request.reason,
     )
     await ledger.post(
         session,
         Transfer(
             book=order.row.book,
             kind="refund_agreed",
-            key=str(refund_id),
+            key=str(agreed.refund_id),
             entries=[
-                ledger.debit(Account.CUSTOMER_PREPAID, amount_fen, order.id),
-                ledger.credit(Account.REFUNDS_DUE, amount_fen, refund_id),
+                ledger.debit(Account.CUSTOMER_PREPAID, agreed.amount_fen, order.id),
+                ledger.credit(Account.REFUNDS_DUE, agreed.amount_fen, agreed.refund_id),
             ],
         ),
     )
 
 
-async def _tell(
-    session: Session,
-    refund_id: UUID,
-    order: Order,
-    request: RefundCreate,
-    parts: list[_Part],
-    amount_fen: int,
-    agreed_at: datetime,
-) -> None:
-    credit_of = await attribution.credits_of(session, [order.id])
+async def _tell(session: Session, agreed: _Agreed, agreed_at: datetime) -> None:
+    row = agreed.order.row
     await events.publish(
         session,
         RefundAgreed(
-            refund_id=refund_id,
-            order_id=order.id,
-            customer_id=order.row.customer_id,
-            book=order.row.book,
-            scope_path=order.row.scope_path,
-            placed_at=order.row.placed_at,
+            refund_id=agreed.refund_id,
+            order_id=row.id,
+            customer_id=row.customer_id,
+            book=row.book,
+            scope_path=row.scope_path,
+            placed_at=row.placed_at,
             agreed_at=agreed_at,
-            amount_fen=amount_fen,
-            freight_fen=request.freight_fen,
-            lines=tuple(_refunded(part, credit_of[part.line.id]) for part in parts),
+            amount_fen=agreed.amount_fen,
+            freight_fen=agreed.request.freight_fen,
+            lines=tuple(_refunded(part, agreed.credit_of[part.line.id]) for part in agreed.parts),
         ),
     )
 

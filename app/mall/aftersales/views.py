@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from app.core.auth import Actor
-from app.core.db import Listing, Session
+from app.core.db import Listing, Session, within
 from app.core.errors import NotFound
 from app.core.ids import RefundId
 from app.core.paging import Page, Paging
@@ -39,11 +39,12 @@ _REFUNDS = Listing(
                           'line', l.line_id, 'quantity', l.quantity, 'amount_fen', l.amount_fen,
                           'restocked_quantity', l.restocked_quantity) ORDER BY l.line_id), '[]')
                FROM mall_refund_line l WHERE l.refund_id = r.id) AS lines
-       FROM mall_refund r JOIN mall_order o ON o.id = r.order_id
+       FROM mall_refund r
        WHERE {filters} ORDER BY r.id DESC LIMIT :limit""",
     _Refund,
     filters={
-        **orders.REACH,
+        "scope": within("r.scope_path"),
+        "guide_id": "r.guide_ids @> ARRAY[:guide_id::uuid]",
         "refund_id": "r.id = :refund_id",
         "order_id": "r.order_id = :order_id",
         "status": "r.status = :status",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.core.auth import Actor, AnyStaff, CurrentCustomer, CurrentStaff, headquarters, managers
+from app.core.auth import Actor, AnyStaff, CurrentStaff, Visitor, headquarters, managers
 from app.core.errors import NotFound, VersionConflict
 from app.core.http import Page, PageQuery, Plain, Reading, Tx, problems
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId, StoreId
@@ -36,7 +36,7 @@ Managers = Annotated[Actor, Depends(managers)]
 
 @customer.get("/products", summary="List products on sale at a store", responses=problems(NotFound))
 async def browse_products(
-    actor: CurrentCustomer,
+    actor: Visitor,
     session: Reading,
     paging: PageQuery,
     store: Annotated[StoreId, Query(description="Whose prices and stock are shown.")],
@@ -53,7 +53,7 @@ async def browse_products(
 @customer.get("/products/{id}", summary="Get a product at a store", responses=problems(NotFound))
 async def show_product(
     id: ProductId,
-    actor: CurrentCustomer,
+    actor: Visitor,
     session: Reading,
     store: StoreId,
 ) -> ProductCard:
@@ -65,7 +65,7 @@ async def show_product(
 
 
 @customer.get("/categories", summary="List categories")
-async def browse_categories(actor: CurrentCustomer, session: Reading) -> Page[CategoryView]:
+async def browse_categories(actor: Visitor, session: Reading) -> Page[CategoryView]:
     """By position; at most 500, on one page. `GET /v1/mall/products?category=` shows what is in one."""
     return Page(items=await products.list_categories(session), next=None, count=None)
 

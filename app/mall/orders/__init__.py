@@ -6,12 +6,11 @@ After-sales locks an order here (`lock`) and counts into it what is refunded.
 """
 
 from app.mall.orders.events import OrderClosed, OrderPaid, PaidLine
-from app.mall.orders.records import REACH, LineRow, Order, OrderRow, lock, reach_of, read
+from app.mall.orders.records import LineRow, Order, OrderRow, lock, reach_of, read
 from app.mall.orders.refunding import LineRefund, count_refund
 from app.mall.orders.schemas import OrderStatus
 
 __all__ = [
-    "REACH",
     "LineRefund",
     "LineRow",
     "Order",

@@ -16,7 +16,7 @@ _CLOSE = Statement(
        WHERE id = :order_id AND status = 'unpaid'"""
 )
 _EXPIRED = Statement(
-    """SELECT id FROM mall_order WHERE status = 'unpaid' AND expires_at <= clock_timestamp() AND id > :after
+    """SELECT id FROM mall_order WHERE status = 'unpaid' AND expires_at <= statement_timestamp() AND id > :after
        ORDER BY id LIMIT :limit""",
     UUID,
     custom_plan=True,

@@ -155,6 +155,8 @@ def upgrade() -> None:
         "mall_refund",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("scope_path", sa.Text(), nullable=False),
+        sa.Column("guide_ids", sa.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("freight_fen", sa.BigInteger(), nullable=False),
@@ -168,7 +170,22 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["mall_order.id"], name=op.f("mall_refund_order_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("mall_refund_pkey")),
     )
+    op.create_index("mall_refund_guide_idx", "mall_refund", ["guide_ids"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "mall_refund_open_idx",
+        "mall_refund",
+        ["status", "id"],
+        unique=False,
+        postgresql_where=sa.text("status <> 'paid'"),
+    )
     op.create_index(op.f("mall_refund_order_id_idx"), "mall_refund", ["order_id"], unique=False)
+    op.create_index(
+        "mall_refund_scope_idx",
+        "mall_refund",
+        ["scope_path", "id"],
+        unique=False,
+        postgresql_ops={"scope_path": "text_pattern_ops"},
+    )
     op.create_table(
         "mall_sku",
         sa.Column("id", sa.Uuid(), nullable=False),
