@@ -9,7 +9,7 @@ room, store) are opaque ids here.
 """
 
 from app.attribution.freezing import ORDERS_OF_GUIDE, Checkout, credits_of, explain, freeze
-from app.attribution.promoters import bind, bound_store, end_promoter, move_promoter, register_promoter
+from app.attribution.promoters import bind, end_promoter, move_promoter, register_promoter
 from app.attribution.schemas import (
     BondKind,
     LineCredit,
@@ -36,7 +36,6 @@ __all__ = [
     "Touchpoint",
     "TouchpointKind",
     "bind",
-    "bound_store",
     "close_room",
     "credits_of",
     "end_promoter",

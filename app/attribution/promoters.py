@@ -24,10 +24,6 @@ _MOVE = Statement(
        INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
        SELECT :id, promoter_id, kind, person_id, upline_id, :store_id, :scope_path FROM ended"""
 )
-_BOUND_STORE = Statement(
-    "SELECT store_id FROM attribution_bond WHERE customer_id = :customer_id AND kind = 'store' AND ended_at IS NULL",
-    UUID,
-)
 # Two first bonds at once have no row yet that one could wait for.
 _LOCK_BONDS = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _END_BOND = Statement(
@@ -71,11 +67,6 @@ async def end_promoter(session: Session, promoter_id: UUID) -> None:
 async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None, scope_path: str) -> None:
     """Another store from now on; does nothing when the promoter is not valid."""
     await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id, scope_path=scope_path)
-
-
-async def bound_store(session: Session, customer_id: UUID) -> UUID | None:
-    """The store that a customer chose."""
-    return await _BOUND_STORE.first(session, customer_id=customer_id)
 
 
 async def bind(

@@ -55,6 +55,16 @@ class Store(Table, table=True):
     created_at: datetime = created_at()
 
 
+class ChosenStore(Table, table=True):
+    """The store that a customer looks at in the mini-program: a view, which credits nobody."""
+
+    __tablename__ = "stores_chosen_store"
+
+    customer_id: UUID = Field(foreign_key="customers_customer.id", primary_key=True)
+    store_id: UUID = Field(foreign_key="stores_store.id")
+    chosen_at: datetime = created_at()
+
+
 class Staff(Table, table=True):
     """A staff member. `scope_path` is the path of their store or unit; `customer_id` is their own customer account."""
 

@@ -242,5 +242,5 @@ async def get_chosen_store(actor: CurrentCustomer, session: Reading) -> ChosenSt
 
 @customer.put("/me/store", summary="Choose your store", responses=problems(NotFound))
 async def choose_store(actor: CurrentCustomer, body: ChosenStoreUpdate, session: Tx) -> StoreCard:
-    """What you buy counts for this store when neither a guide nor a live room brings another. The last choice counts."""
+    """The store that the shop shows from now on. It is a view: whom your orders are credited to does not change."""
     return await storefront.choose_store(session, actor.id, body.store)

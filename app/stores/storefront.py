@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from app import attribution, customers
-from app.attribution import BondKind
 from app.core.db import Listing, Session, Statement
 from app.core.errors import NotFound
 from app.core.ids import StoreId
@@ -32,6 +30,15 @@ _OPEN_STORE = Statement(
     f"SELECT {_CARD}, NULL::bigint AS distance_m FROM stores_store WHERE id = :store_id AND status = 'open'",
     StoreCard,
 )
+_CHOSEN = Statement(
+    f"""SELECT {_CARD}, NULL::bigint AS distance_m FROM stores_store
+        WHERE status = 'open' AND id = (SELECT store_id FROM stores_chosen_store WHERE customer_id = :customer_id)""",
+    StoreCard,
+)
+_CHOOSE = Statement(
+    """INSERT INTO stores_chosen_store (customer_id, store_id) VALUES (:customer_id, :store_id)
+       ON CONFLICT (customer_id) DO UPDATE SET store_id = excluded.store_id, chosen_at = excluded.chosen_at"""
+)
 
 
 async def find_stores(session: Session, paging: Paging, *, near: str | None, city: str | None) -> Page[StoreCard]:
@@ -47,16 +54,17 @@ async def find_stores(session: Session, paging: Paging, *, near: str | None, cit
 
 
 async def chosen_store(session: Session, customer_id: UUID) -> ChosenStoreView:
-    """The store that the customer chose, if any, while it is open."""
-    store_id = await attribution.bound_store(session, customer_id)
-    return ChosenStoreView(store=store_id and await _OPEN_STORE.first(session, store_id=store_id))
+    """The store that the customer chose to look at, if any, while it is open."""
+    return ChosenStoreView(store=await _CHOSEN.first(session, customer_id=customer_id))
 
 
 async def choose_store(session: Session, customer_id: UUID, store_id: UUID) -> StoreCard:
-    """The customer belongs to this open store from now on. Raises NotFound."""
-    await customers.lock(session, customer_id)
+    """The customer looks at this open store from now on; whom their orders are credited to does not change.
+
+    Raises NotFound.
+    """
     card = await _OPEN_STORE.first(session, store_id=store_id)
     if card is None:
         raise NotFound
-    await attribution.bind(session, customer_id=customer_id, kind=BondKind.STORE, promoter_id=None, store_id=store_id)
+    await _CHOOSE.run(session, customer_id=customer_id, store_id=store_id)
     return card

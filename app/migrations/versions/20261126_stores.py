@@ -105,6 +105,17 @@ def _stores() -> None:
 
 def _staff() -> None:
     op.create_table(
+        "stores_chosen_store",
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("store_id", sa.Uuid(), nullable=False),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers_customer.id"], name=op.f("stores_chosen_store_customer_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(["store_id"], ["stores_store.id"], name=op.f("stores_chosen_store_store_id_fkey")),
+        sa.PrimaryKeyConstraint("customer_id", name=op.f("stores_chosen_store_pkey")),
+    )
+    op.create_table(
         "stores_staff",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("login", sa.Text(), nullable=False),

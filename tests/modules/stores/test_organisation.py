@@ -337,7 +337,7 @@ async def test_the_nearest_store_comes_first(
     assert (len(page["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
 
 
-async def test_a_customer_who_taps_twice_belongs_to_one_store(
+async def test_choosing_a_store_is_a_view_and_credits_nobody(
     chain: Chain, api: httpx.AsyncClient, simulator: httpx.AsyncClient, db: Database
 ) -> None:
     customer = logins.bearer(await logins.log_in(api, simulator))
@@ -349,8 +349,10 @@ async def test_a_customer_who_taps_twice_belongs_to_one_store(
     )
     assert {reply.status_code for reply in replies} == {200}
     async with db.transaction() as session:
-        open_bonds = await sql.fetchval(session, "SELECT count(*) FROM attribution_bond WHERE ended_at IS NULL")
-    assert open_bonds == 1
+        chosen = await sql.fetch(session, "SELECT store_id FROM stores_chosen_store")
+        assert await sql.fetchval(session, "SELECT count(*) FROM attribution_bond") == 0
+    mine = (await api.get("/v1/me/store", headers=customer)).json()["store"]["id"]
+    assert [row["store_id"] for row in chosen] == [parse("sto", mine)], "of several taps at once one is the last"
 
 
 async def test_modules_above_find_a_store_within_scope_only(chain: Chain, db: Database) -> None:
