@@ -28,8 +28,8 @@ _LATER = (
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The error below those that only wrap it."""
-    while not isinstance(error, asyncpg.PostgresError) and error.__cause__ is not None:
+    """The error below those that only wrap it; a TimeoutError itself wraps the cancellation that it was made of."""
+    while isinstance(error.__cause__, Exception) and not isinstance(error, asyncpg.PostgresError):
         error = error.__cause__
     return error
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -17,8 +18,9 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 from app import modules
-from app.core.db import ENGINE_URL, Database, connect_arguments
+from app.core.db import ENGINE_URL, Database, Statement, connect_arguments
 
+_REVISION = Statement("SELECT version_num FROM alembic_version", str)
 _HERE = Path(__file__).resolve().parent
 
 
@@ -92,9 +94,12 @@ async def upgrade(database: Database) -> None:
 
 
 async def current(database: Database) -> str | None:
-    """The revision that the database is at."""
-    async with _connected(database) as connection:
-        return await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+    """The revision that the database is at; None when it was never migrated."""
+    try:
+        async with database.transaction(reserved=True) as session:
+            return await _REVISION.first(session)
+    except asyncpg.UndefinedTableError:
+        return None
 
 
 async def drift(database: Database) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import Any
 
 import httpx
@@ -131,6 +132,22 @@ async def test_a_database_that_cannot_serve_is_busy_not_broken(api: httpx.AsyncC
     assert (reply.status_code, reply.json()["code"]) == (503, "busy")
     assert reply.headers["retry-after"]
     assert reply.headers["x-request-id"] == "find-me"
+
+
+async def test_a_post_that_gets_no_connection_has_changed_nothing(
+    api: httpx.AsyncClient, stage: Stage, runtime: Runtime, settings: Settings
+) -> None:
+    @app_of(stage).post("/test/crowded", dependencies=[public])
+    async def crowded(session: Tx) -> None:
+        raise AssertionError("it has no session")
+
+    full = Database(settings, connections=1)
+    full._pool._wait_s = 0.05
+    app_of(stage).state.runtime = Runtime(settings, full, runtime.redis)
+    async with full.transaction():
+        reply = await asyncio.create_task(api.post("/test/crowded"), context=Context())
+    await full.close()
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy")
 
 
 async def test_nothing_was_changed_is_said_only_where_it_is_certain(

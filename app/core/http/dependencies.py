@@ -1,6 +1,7 @@
 """What routes ask for: the runtime, a transaction, an opened client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -30,8 +31,11 @@ Db = Annotated[Database, Depends(database_of)]
 
 
 async def open_transaction(runtime: RuntimeDep) -> AsyncIterator[Session]:
-    async with runtime.db.transaction() as session:
-        with changing_nothing():  # up to here, and not in the commit, a lost connection means that it was rolled back
+    async with AsyncExitStack() as opened:
+        # Everywhere but in the commit a lost connection, or none in time, means that nothing was done.
+        with changing_nothing():
+            session = await opened.enter_async_context(runtime.db.transaction())
+        with changing_nothing():
             yield session
 
 
