@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -26,7 +27,10 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
 
 
 def configure(settings: Settings) -> None:
-    """Set up logging once per process: one line per event on stderr, JSON or readable."""
+    """Set up logging once per process: one line per event on stderr, JSON or readable, whoever says it.
+
+    Libraries, warnings and an error that ends the process are told in the same form.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -34,23 +38,39 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact,
     ]
-    if settings.log_format == "json":
-        rendering: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    else:
-        rendering = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        ]
+    rendering = _rendering(settings.log_format)
     structlog.configure(
         processors=shared + rendering,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    foreign = [structlog.stdlib.add_logger_name, *shared]
+    strip: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=strip + rendering))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
     for noisy in ("httpx", "httpcore", "wechatpayv3", "pgqueuer"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.captureWarnings(True)
+    sys.excepthook = _tell_the_end
+
+
+def _rendering(log_format: str) -> list[Any]:
+    if log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    ]
+
+
+def _tell_the_end(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    structlog.get_logger("app").critical("ended", exc_info=(kind, error, traceback))
 
 
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"

@@ -109,7 +109,7 @@ class Gateway:
         if path == "/health/live":
             return _response(200, b'{"status":"ok"}', "application/json")
         if path == "/metrics":
-            return _response(200, generate_latest(), CONTENT_TYPE_LATEST)
+            return _response(200, generate_latest(metrics.REGISTRY), CONTENT_TYPE_LATEST)
         try:
             if path != SOCKET_PATH:
                 raise NotFound

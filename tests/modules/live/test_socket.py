@@ -399,7 +399,10 @@ async def test_health_and_metrics_share_the_port(hall: Hall, gateway: Gateway) -
     await hall.enter()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client:
         assert (await client.get("/health/live")).json() == {"status": "ok"}
-        assert "siyu_live_viewers 1.0" in (await client.get("/metrics")).text
+        told = (await client.get("/metrics")).text
+        assert "siyu_live_viewers 1.0" in told
+        assert "siyu_http" not in told, "what other processes count"
+        assert "siyu_dead_letters" not in told
         assert (await client.get("/elsewhere")).status_code == 404
         not_a_socket = await client.get("/v1/live/socket")
         assert (not_a_socket.status_code, not_a_socket.headers["upgrade"]) == (426, "websocket")
