@@ -75,7 +75,7 @@ _OF_EVENTS = checks(
                 FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded
             )
             SELECT h.source_id AS id, t.reason_id, t.amount_fen AS was
-            FROM payees_take_back t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
+            FROM payees_clawback t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
             LEFT JOIN distribution_commission c ON c.id = h.source_id
             LEFT JOIN refunds r ON r.refund_id = t.reason_id AND r.line_id = c.line_id
             WHERE r.refund_id IS NULL""",
@@ -88,7 +88,7 @@ _OF_MONEY = checks(
             SELECT coalesce(c.id, h.id) AS id, coalesce(c.said, 'none') AS was, coalesce(h.said, 'none') AS due
             FROM (SELECT id, (distributor_id, book, amount_fen, clawed_back_fen)::text AS said
                   FROM distribution_commission) c
-            FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, taken_back_fen)::text AS said
+            FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, clawed_back_fen)::text AS said
                        FROM payees_hold WHERE source = :source) h USING (id)
             WHERE c.said IS DISTINCT FROM h.said""",
         "commission {id} is {was}, its own events tell of {due}": """

@@ -18,7 +18,7 @@ from app.distribution.terms import TERMS
 from app.ledger import Account
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid, PaidLine
-from app.payees import Hold, TakeBack
+from app.payees import Clawback, Hold
 
 CONSUMER = "distribution.commissions"
 """The name of the consumer that records commissions."""
@@ -139,7 +139,7 @@ async def _claw_back(session: Session, refunds: Sequence[RefundAgreed]) -> None:
     if by_line:
         await _write(session, [commission for line in by_line.values() for commission in line])
     if taken:
-        await payees.take_back(session, [_take_back(event) for event in taken], to=Account.PAYOUT_COST)
+        await payees.claw_back(session, [_clawback(event) for event in taken], to=Account.PAYOUT_COST)
         await publish(session, *taken)
 
 
@@ -158,8 +158,8 @@ def _take(commission: CommissionRow, refund_id: UUID, amount_fen: int) -> Commis
     )
 
 
-def _take_back(event: CommissionClawedBack) -> TakeBack:
-    return TakeBack(
+def _clawback(event: CommissionClawedBack) -> Clawback:
+    return Clawback(
         source=SOURCE,
         source_id=event.commission_id,
         payee_id=event.distributor_id,

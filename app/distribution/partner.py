@@ -125,7 +125,7 @@ async def explain(session: Session, distributor_id: UUID, commission_id: UUID) -
         raise NotFound
     holds = await payees.holds_of(session, SOURCE, [commission_id])
     terms = await TERMS.by_id(session, row.terms_id)
-    taken_back = await payees.take_backs_of(session, SOURCE, commission_id)
+    clawed_back = await payees.clawbacks_of(session, SOURCE, commission_id)
     entries = await ledger.entries_about(session, commission_id)
     return CommissionExplanation(
         **_view(row, holds[commission_id][0]).model_dump(),
@@ -133,7 +133,7 @@ async def explain(session: Session, distributor_id: UUID, commission_id: UUID) -
         terms=TermsView.model_validate(terms),
         clawbacks=[
             ClawbackView(refund=one.reason_id, amount_fen=one.amount_fen, created_at=one.created_at)
-            for one in taken_back
+            for one in clawed_back
         ],
         entries=[
             EntryView(kind=entry.kind, account=entry.account, amount_fen=entry.amount_fen, posted_at=entry.posted_at)

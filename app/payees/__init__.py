@@ -6,32 +6,32 @@ accounts. Releasing and paying out work on holds alone, so that what earned the 
 """
 
 from app.payees.holds import (
+    Clawback,
+    ClawbackRow,
     Gate,
     Hold,
     HoldRow,
     HoldStatus,
-    TakeBack,
-    TakenBack,
+    claw_back,
+    clawbacks_of,
     hold,
     holds_of,
     list_holds,
-    take_back,
-    take_backs_of,
 )
 from app.payees.standing import Standing, standing_of
 
 __all__ = [
+    "Clawback",
+    "ClawbackRow",
     "Gate",
     "Hold",
     "HoldRow",
     "HoldStatus",
     "Standing",
-    "TakeBack",
-    "TakenBack",
+    "claw_back",
+    "clawbacks_of",
     "hold",
     "holds_of",
     "list_holds",
     "standing_of",
-    "take_back",
-    "take_backs_of",
 ]

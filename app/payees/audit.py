@@ -9,13 +9,13 @@ _CHECKS = checks(
             SELECT coalesce(l.owner, h.payee_id) AS payee, coalesce(l.fen, 0) AS was, coalesce(h.fen, 0) AS due
             FROM (SELECT owner, book, -sum(amount_fen) AS fen FROM ledger_entry
                   WHERE account = 'payee_held' GROUP BY owner, book) l
-            FULL JOIN (SELECT payee_id, book, sum(amount_fen - taken_back_fen) AS fen FROM payees_hold
+            FULL JOIN (SELECT payee_id, book, sum(amount_fen - clawed_back_fen) AS fen FROM payees_hold
                        WHERE status = 'held' GROUP BY payee_id, book) h ON h.payee_id = l.owner AND h.book = l.book
             WHERE coalesce(l.fen, 0) <> coalesce(h.fen, 0)""",
         "hold {id} has {was} taken back, its takings come to {due}": """
-            SELECT h.id, h.taken_back_fen AS was, coalesce(sum(t.amount_fen), 0) AS due
-            FROM payees_hold h LEFT JOIN payees_take_back t ON t.hold_id = h.id
-            GROUP BY h.id HAVING h.taken_back_fen <> coalesce(sum(t.amount_fen), 0)""",
+            SELECT h.id, h.clawed_back_fen AS was, coalesce(sum(t.amount_fen), 0) AS due
+            FROM payees_hold h LEFT JOIN payees_clawback t ON t.hold_id = h.id
+            GROUP BY h.id HAVING h.clawed_back_fen <> coalesce(sum(t.amount_fen), 0)""",
         "hold {id} of {source} {source_id} is {due}, its transfer says {was}": """
             SELECT coalesce(h.id::text, 'none') AS id, h.source, h.source_id, h.amount_fen AS due,
                    coalesce(-e.fen, 0) AS was

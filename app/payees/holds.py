@@ -13,7 +13,7 @@ from app.core.db import BulkInsert, Listing, Session, Statement
 from app.core.ids import new_id
 from app.core.paging import Paging, Rows
 from app.ledger import Account, Entry, Move, Transfer
-from app.payees.models import PayeeHold, PayeeTakeBack
+from app.payees.models import PayeeClawback, PayeeHold
 
 
 class HoldStatus(StrEnum):
@@ -50,7 +50,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     releases_at: datetime | None = None
 
 
-class TakeBack(msgspec.Struct, frozen=True, kw_only=True):
+class Clawback(msgspec.Struct, frozen=True, kw_only=True):
     """What a source takes back of a hold. `reason_id` (a refund) makes a repeat impossible."""
 
     source: str
@@ -69,7 +69,7 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
     payee_id: UUID
     book: str
     amount_fen: int
-    taken_back_fen: int
+    clawed_back_fen: int
     status: HoldStatus
     releases_at: datetime | None
     is_waiting: bool
@@ -80,7 +80,7 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
         return [Gate.HOLD] if self.status is HoldStatus.HELD and self.is_waiting else []
 
 
-class TakenBack(msgspec.Struct, frozen=True):
+class ClawbackRow(msgspec.Struct, frozen=True):
     """What was taken back of a hold, and the source's reason for it (a refund)."""
 
     payee_id: UUID
@@ -99,36 +99,36 @@ class _Insert(msgspec.Struct, frozen=True):
     releases_at: datetime | None
 
 
-class _InsertTakeBack(msgspec.Struct, frozen=True):
+class _InsertClawback(msgspec.Struct, frozen=True):
     id: UUID
     hold_id: UUID
     reason_id: UUID
     amount_fen: int
 
 
-_COLUMNS = """id, source, source_id, payee_id, book, amount_fen, taken_back_fen, status, releases_at,
+_COLUMNS = """id, source, source_id, payee_id, book, amount_fen, clawed_back_fen, status, releases_at,
               coalesce(releases_at, 'infinity') > clock_timestamp() AS is_waiting"""
 _INSERT = BulkInsert(PayeeHold, _Insert)
-_INSERT_TAKE_BACKS = BulkInsert(PayeeTakeBack, _InsertTakeBack)
+_INSERT_CLAWBACKS = BulkInsert(PayeeClawback, _InsertClawback)
 _LOCK = Statement(
     f"""SELECT {_COLUMNS} FROM payees_hold
         WHERE source = ANY(:sources) AND source_id = ANY(:source_ids) ORDER BY id FOR UPDATE""",
     HoldRow,
 )
 _TAKE = Statement(
-    """UPDATE payees_hold h SET taken_back_fen = x.taken_back_fen,
-              status = CASE WHEN x.taken_back_fen = h.amount_fen THEN 'reversed' ELSE h.status END
-       FROM unnest(:ids::uuid[], :taken_back_fen::bigint[]) AS x(id, taken_back_fen) WHERE h.id = x.id"""
+    """UPDATE payees_hold h SET clawed_back_fen = x.clawed_back_fen,
+              status = CASE WHEN x.clawed_back_fen = h.amount_fen THEN 'reversed' ELSE h.status END
+       FROM unnest(:ids::uuid[], :clawed_back_fen::bigint[]) AS x(id, clawed_back_fen) WHERE h.id = x.id"""
 )
 _OF_SOURCE = Statement(
     f"SELECT {_COLUMNS} FROM payees_hold WHERE source = :source AND source_id = ANY(:source_ids) ORDER BY id",
     HoldRow,
 )
-_TAKEN_BACK = Statement(
+_CLAWBACKS = Statement(
     """SELECT h.payee_id, t.reason_id, t.amount_fen, t.created_at
-       FROM payees_hold h JOIN payees_take_back t ON t.hold_id = h.id
+       FROM payees_hold h JOIN payees_clawback t ON t.hold_id = h.id
        WHERE h.source = :source AND h.source_id = :source_id ORDER BY t.id LIMIT :limit""",
-    TakenBack,
+    ClawbackRow,
 )
 _LIST = Listing(
     f"""SELECT {_COLUMNS} FROM payees_hold
@@ -161,11 +161,11 @@ def _held(source: str) -> str:
     return f"{source}_held"
 
 
-def _taken_back(source: str) -> str:
-    return f"{source}_taken_back"
+def _clawed_back(source: str) -> str:
+    return f"{source}_clawed_back"
 
 
-async def take_back(session: Session, taken: Sequence[TakeBack], *, to: Account) -> None:
+async def claw_back(session: Session, taken: Sequence[Clawback], *, to: Account) -> None:
     """Take money of holds back to the account that funded them, in the order given.
 
     From what was already released it comes out of the payee's balance, and what that does not cover becomes their debt.
@@ -181,22 +181,22 @@ async def take_back(session: Session, taken: Sequence[TakeBack], *, to: Account)
     for one in taken:
         held = holds[one.source, one.source_id, one.payee_id]
         by_hold[held.id] += one.amount_fen
-        takings.append((held, _InsertTakeBack(new_id(), held.id, one.reason_id, one.amount_fen)))
-    await _INSERT_TAKE_BACKS.run(session, [row for _, row in takings])
+        takings.append((held, _InsertClawback(new_id(), held.id, one.reason_id, one.amount_fen)))
+    await _INSERT_CLAWBACKS.run(session, [row for _, row in takings])
     changed = [row for row in locked if row.id in by_hold]
     await _TAKE.run(
         session,
         ids=[row.id for row in changed],
-        taken_back_fen=[row.taken_back_fen + by_hold[row.id] for row in changed],
+        clawed_back_fen=[row.clawed_back_fen + by_hold[row.id] for row in changed],
     )
     await _post_taken(session, takings, to)
 
 
-async def _post_taken(session: Session, takings: Sequence[tuple[HoldRow, _InsertTakeBack]], to: Account) -> None:
+async def _post_taken(session: Session, takings: Sequence[tuple[HoldRow, _InsertClawback]], to: Account) -> None:
     """One transfer each; those of released holds one after the other, since each sees what the last one left."""
     moves: defaultdict[str, list[Move]] = defaultdict(list)
     for held, row in takings:
-        kind = _taken_back(held.source)
+        kind = _clawed_back(held.source)
         if held.status is HoldStatus.RELEASED:
             entries = [*await _from_balance(session, held, row), ledger.credit(to, row.amount_fen, held.source_id)]
             await ledger.post(session, Transfer(held.book, kind, str(row.id), entries))
@@ -214,7 +214,7 @@ async def _post_taken(session: Session, takings: Sequence[tuple[HoldRow, _Insert
         await ledger.post_moves(session, alike, kind=kind, debit=Account.PAYEE_HELD, credit=to)
 
 
-async def _from_balance(session: Session, held: HoldRow, taking: _InsertTakeBack) -> list[Entry]:
+async def _from_balance(session: Session, held: HoldRow, taking: _InsertClawback) -> list[Entry]:
     available_fen = await ledger.lock_balance(session, Account.PAYEE_AVAILABLE, book=held.book, owner=held.payee_id)
     from_balance_fen = min(taking.amount_fen, available_fen)
     return [
@@ -231,9 +231,9 @@ async def holds_of(session: Session, source: str, source_ids: Sequence[UUID]) ->
     return dict(found)
 
 
-async def take_backs_of(session: Session, source: str, source_id: UUID, *, limit: int = 100) -> list[TakenBack]:
+async def clawbacks_of(session: Session, source: str, source_id: UUID, *, limit: int = 100) -> list[ClawbackRow]:
     """What was taken back of the holds of a source's thing, oldest first."""
-    return await _TAKEN_BACK.all(session, source=source, source_id=source_id, limit=limit)
+    return await _CLAWBACKS.all(session, source=source, source_id=source_id, limit=limit)
 
 
 async def list_holds(

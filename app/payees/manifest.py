@@ -2,6 +2,6 @@
 
 from app.core.manifest import Manifest
 from app.payees import audit
-from app.payees.models import PayeeHold, PayeeTakeBack
+from app.payees.models import PayeeClawback, PayeeHold
 
-MANIFEST = Manifest(audits=[audit.audit], tables=[PayeeHold, PayeeTakeBack])
+MANIFEST = Manifest(audits=[audit.audit], tables=[PayeeHold, PayeeClawback])

@@ -82,7 +82,7 @@ def test_only_the_edge_commits() -> None:
 
 
 def test_only_flows_jobs_and_composition_open_transactions() -> None:
-    edges = ("app/core/", "app/cli/", "app/demo/", "app/processes/")
+    edges = ("app/core/", "app/cli/", "app/demo/", "app/processes/", "app/migrations/")
     opening = found(("transaction", "alone"), allowed=edges)
     ending = re.compile(r"/(flows|tip_flows|collecting|callbacks|jobs|consumers|routes|snapshots)\.py:\d+$")
     assert [place for place in opening if not ending.search(place)] == []

@@ -18,17 +18,17 @@ def upgrade() -> None:
         sa.Column("payee_id", sa.Uuid(), nullable=False),
         sa.Column("book", sa.Text(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("taken_back_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("clawed_back_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("status", sa.Text(), server_default="held", nullable=False),
         sa.Column("releases_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.CheckConstraint("amount_fen > 0", name=op.f("payees_hold_amount_check")),
-        sa.CheckConstraint("taken_back_fen BETWEEN 0 AND amount_fen", name=op.f("payees_hold_taken_back_check")),
+        sa.CheckConstraint("clawed_back_fen BETWEEN 0 AND amount_fen", name=op.f("payees_hold_clawed_back_check")),
         sa.CheckConstraint("status IN ('held', 'released', 'reversed')", name=op.f("payees_hold_status_check")),
         sa.CheckConstraint(
-            "(status = 'reversed') = (taken_back_fen = amount_fen)", name=op.f("payees_hold_reversed_check")
+            "(status = 'reversed') = (clawed_back_fen = amount_fen)", name=op.f("payees_hold_reversed_check")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("payees_hold_pkey")),
         sa.UniqueConstraint("source", "source_id", "payee_id", name=op.f("payees_hold_source_source_id_payee_id_key")),
@@ -38,7 +38,7 @@ def upgrade() -> None:
         "payees_hold_due_idx", "payees_hold", ["releases_at"], unique=False, postgresql_where=sa.text("status = 'held'")
     )
     op.create_table(
-        "payees_take_back",
+        "payees_clawback",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hold_id", sa.Uuid(), nullable=False),
         sa.Column("reason_id", sa.Uuid(), nullable=False),
@@ -46,8 +46,8 @@ def upgrade() -> None:
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("payees_take_back_amount_check")),
-        sa.ForeignKeyConstraint(["hold_id"], ["payees_hold.id"], name=op.f("payees_take_back_hold_id_fkey")),
-        sa.PrimaryKeyConstraint("id", name=op.f("payees_take_back_pkey")),
-        sa.UniqueConstraint("hold_id", "reason_id", name=op.f("payees_take_back_hold_id_reason_id_key")),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("payees_clawback_amount_check")),
+        sa.ForeignKeyConstraint(["hold_id"], ["payees_hold.id"], name=op.f("payees_clawback_hold_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("payees_clawback_pkey")),
+        sa.UniqueConstraint("hold_id", "reason_id", name=op.f("payees_clawback_hold_id_reason_id_key")),
     )

@@ -204,7 +204,7 @@ async def test_the_auditor_finds_planted_breaches(db: Database, drain: Drain, se
         "commission … is (…,brand,1000,99), its hold is (…,brand,1000,100)",
         "commission … is (1000,99), its own events tell of (1000,100)",
     ]
-    assert await after("UPDATE payees_take_back SET reason_id = gen_random_uuid()") == [
+    assert await after("UPDATE payees_clawback SET reason_id = gen_random_uuid()") == [
         "100 of commission … was taken back for …, which is no refund of its line"
     ]
     assert await after("DELETE FROM distribution_commission") == [
@@ -327,8 +327,8 @@ async def test_a_commission_explains_itself_to_its_distributor_only(
     assert [(e["kind"], e["account"], e["amount_fen"]) for e in whole["entries"]] == [
         ("commission_held", "payout_cost", 1_000),
         ("commission_held", "payee_held", -1_000),
-        ("commission_taken_back", "payee_held", 250),
-        ("commission_taken_back", "payout_cost", -250),
+        ("commission_clawed_back", "payee_held", 250),
+        ("commission_clawed_back", "payout_cost", -250),
     ]
     assert (await api.get(where, headers=upline.headers)).status_code == 404
 

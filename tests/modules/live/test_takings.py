@@ -24,7 +24,7 @@ from tests.shop import Person, Shop
 T = TypeVar("T")
 
 
-async def test_a_paid_order_is_heard_counted_and_taken_back_by_its_refund(
+async def test_a_paid_order_is_heard_counted_and_clawed_back_by_its_refund(
     shop: Shop, room: dict[str, Any], host: Person, drain: Drain, redis: Redis, db: Database
 ) -> None:
     product = wire("prd", shop.product_id)
