@@ -12,23 +12,20 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 import structlog
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from sqlalchemy import make_url
 
 from app import modules
 from app.core import redis as core_redis
-from app.core.db import Database, asyncpg_url
+from app.core.db import Database
 from app.core.embedded import engines
 from app.core.events import register, run_once, sequence_once
 from app.core.http.limits import Limiter
@@ -42,6 +39,7 @@ from app.processes.api import create_app
 from app.simulator import SimulatorKeys, create_simulator, load_or_make, settings_for
 from app.stores import passwords
 from app.wechat import MiniProgram, Reply, WechatPay
+from tests.databases import OwnDatabase, maintenance, named
 from tests.in_process import Application
 
 Drain = Callable[[], Awaitable[int]]
@@ -104,48 +102,35 @@ def _own_redis(url: str | None) -> str | None:
     return url and urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
-@asynccontextmanager
-async def _maintenance(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(asyncpg_url(str(url)))
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-def _named(settings: Settings, database: str) -> Settings:
-    assert settings.database_url
-    url = make_url(settings.database_url).set(database=database).render_as_string(hide_password=False)
-    return settings.model_copy(update={"database_url": url})
-
-
 @pytest.fixture(scope="session")
 async def template(engine_settings: Settings) -> AsyncIterator[str]:
-    """A migrated database that each test's own is cloned from."""
+    """A migrated database that others are cloned from."""
     name = f"siyu_template_{uuid4().hex[:10]}"
     assert engine_settings.database_url
-    async with _maintenance(engine_settings.database_url) as admin:
+    async with maintenance(engine_settings.database_url) as admin:
         await admin.execute(f"CREATE DATABASE {name}")
-    database = Database(_named(engine_settings, name), connections=1)
+    database = Database(named(engine_settings, name), connections=1)
     await schema.upgrade(database)
     async with database.transaction() as session:
         await register(session, modules.consumers())
     await database.close()
     yield name
-    async with _maintenance(engine_settings.database_url) as admin:
+    async with maintenance(engine_settings.database_url) as admin:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def own_database(engine_settings: Settings, template: str) -> AsyncIterator[OwnDatabase]:
+    own = OwnDatabase(engine_settings, template)
+    yield own
+    await own.close()
 
 
 @pytest.fixture
-async def settings(engine_settings: Settings, template: str) -> AsyncIterator[Settings]:
-    """Settings of this test: a database of its own."""
-    name = f"siyu_test_{uuid4().hex[:10]}"
-    assert engine_settings.database_url
-    async with _maintenance(engine_settings.database_url) as admin:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield _named(engine_settings, name)
-    async with _maintenance(engine_settings.database_url) as admin:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+async def settings(own_database: OwnDatabase) -> AsyncIterator[Settings]:
+    """Settings of this test: a database with nothing in it."""
+    yield await own_database.ready()
+    await own_database.empty()
 
 
 @pytest.fixture

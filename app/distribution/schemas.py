@@ -21,6 +21,7 @@ from app.core.ids import (
     TouchpointId,
 )
 from app.core.schemas import At, Body, Plain, View
+from app.ledger import Account
 from app.payees import Gate, HoldStatus
 
 MAX_RATE_BPS = 5_000
@@ -176,7 +177,7 @@ class EntryView(View):
     """An entry in the books: a debit is above 0, a credit below."""
 
     kind: str = Field(examples=["commission_held"])
-    account: str = Field(examples=["payee_held"])
+    account: Account = Field(examples=["payee_held"])
     amount_fen: int
     posted_at: At
 

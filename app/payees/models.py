@@ -21,6 +21,7 @@ class PayeeHold(Table, table=True):
         CheckConstraint("status IN ('held', 'released', 'reversed')", name="status"),
         CheckConstraint("(status = 'reversed') = (clawed_back_fen = amount_fen)", name="reversed"),
         Index("payees_hold_payee_idx", "payee_id", "source", "source_id"),
+        Index("payees_hold_status_idx", "payee_id", "source", "status", "source_id"),
         Index("payees_hold_due_idx", "releases_at", postgresql_where=sql("status = 'held'")),
     )
 

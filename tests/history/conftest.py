@@ -17,7 +17,7 @@ from app.core.settings import Settings
 from app.payments import Collectors
 from app.simulator import SimulatorKeys
 from app.wechat import MiniProgram, WechatPay
-from tests.conftest import _maintenance, _named
+from tests.databases import clone, drop, named
 from tests.history.generated import History, generate
 
 ORDERS = int(os.environ.get("HISTORY_ORDERS", "200000"))
@@ -26,12 +26,9 @@ ORDERS = int(os.environ.get("HISTORY_ORDERS", "200000"))
 @pytest.fixture(scope="session")
 async def old_settings(engine_settings: Settings, template: str) -> AsyncIterator[Settings]:
     name = f"siyu_history_{uuid4().hex[:10]}"
-    assert engine_settings.database_url
-    async with _maintenance(engine_settings.database_url) as admin:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield _named(engine_settings, name)
-    async with _maintenance(engine_settings.database_url) as admin:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await clone(engine_settings, template, name)
+    yield named(engine_settings, name)
+    await drop(engine_settings, name)
 
 
 @pytest.fixture(scope="session")

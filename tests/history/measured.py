@@ -12,7 +12,7 @@ import pytest
 from app.core.db import Database, Session
 
 TIMES = 10
-RANKING_MS = 1_000
+REPORT_MS = 1_000
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class DeadLetterRow(Table, table=True):
     __tablename__ = "event_dead_letter"
     __table_args__ = (
         UniqueConstraint("consumer", "seq"),
+        Index("event_dead_letter_resolved_idx", "resolved_at", postgresql_where=sql("resolved_at IS NOT NULL")),
         Index("event_dead_letter_open_idx", "consumer", "stream", "seq", postgresql_where=sql("resolved_at IS NULL")),
     )
 

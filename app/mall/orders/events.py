@@ -7,6 +7,7 @@ import msgspec
 
 from app.attribution import LineCredit
 from app.core.events import Event
+from app.mall.orders.schemas import CloseReason
 
 
 class PaidLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class OrderClosed(Event, frozen=True, kw_only=True, tag="mall.order_closed"):
 
     order_id: UUID
     customer_id: UUID
-    reason: str
+    reason: CloseReason
 
     @property
     def stream(self) -> UUID:

@@ -9,7 +9,7 @@ from app.core.auth import Actor
 from app.core.db import Session
 from app.core.ids import OrderId, wire
 from app.core.paging import Page, Paging
-from app.mall.orders.records import ORDERS, LineRow, Order, OrderRow, reach_of, read, whole
+from app.mall.orders.records import LineRow, Order, OrderRow, listing_of, reach_of, read, whole
 from app.mall.orders.schemas import (
     Awaiting,
     Discount,
@@ -36,7 +36,8 @@ async def orders_of_customer(
     session: Session, paging: Paging, customer_id: UUID, *, status: OrderStatus | None
 ) -> Page[OrderView]:
     """A customer's own orders, newest first."""
-    rows = await paging.rows(session, OrderId, ORDERS, customer_id=customer_id, status=status)
+    listing = listing_of({"customer_id": customer_id})
+    rows = await paging.rows(session, OrderId, listing, status=status, customer_id=customer_id)
     return rows.page([buyers_view(whole(row)) for row in rows.items])
 
 
@@ -44,7 +45,8 @@ async def orders_in_scope(
     session: Session, paging: Paging, actor: Actor, *, status: OrderStatus | None
 ) -> Page[OrderView]:
     """Orders within a staff member's reach, newest first."""
-    rows = await paging.rows(session, OrderId, ORDERS, status=status, **reach_of(actor))
+    reach = reach_of(actor)
+    rows = await paging.rows(session, OrderId, listing_of(reach), status=status, **reach)
     credit_of = await attribution.credits_of(session, [row.id for row in rows.items])
     return rows.page([order_view(whole(row), actions=[], credit_of=credit_of) for row in rows.items])
 

@@ -75,6 +75,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("resolved_at IS NULL"),
     )
+    op.create_index(
+        "event_dead_letter_resolved_idx",
+        "event_dead_letter",
+        ["resolved_at"],
+        unique=False,
+        postgresql_where=sa.text("resolved_at IS NOT NULL"),
+    )
     op.create_table(
         "idempotency_key",
         sa.Column("actor", sa.Text(), nullable=False),

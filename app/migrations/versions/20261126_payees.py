@@ -35,6 +35,9 @@ def upgrade() -> None:
     )
     op.create_index("payees_hold_payee_idx", "payees_hold", ["payee_id", "source", "source_id"], unique=False)
     op.create_index(
+        "payees_hold_status_idx", "payees_hold", ["payee_id", "source", "status", "source_id"], unique=False
+    )
+    op.create_index(
         "payees_hold_due_idx", "payees_hold", ["releases_at"], unique=False, postgresql_where=sa.text("status = 'held'")
     )
     op.create_table(
