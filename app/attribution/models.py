@@ -74,7 +74,7 @@ class Touch(Table, table=True):
     __tablename__ = "attribution_touch"
     __table_args__ = (
         Index("attribution_touch_customer_idx", "customer_id", "touched_at"),
-        Index("attribution_touch_touchpoint_idx", "touchpoint_id"),
+        Index("attribution_touch_touchpoint_idx", "touchpoint_id", "first"),
         Index("attribution_touch_first_key", "customer_id", unique=True, postgresql_where=sql("first")),
     )
 

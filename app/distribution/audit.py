@@ -70,6 +70,13 @@ _OF_EVENTS = checks(
             )
             SELECT line_id, coalesce(w.said, 'nothing') AS was, coalesce(d.said, 'nothing') AS due
             FROM due d FULL JOIN written w USING (line_id) WHERE d.said IS DISTINCT FROM w.said""",
+        "link {id} shows {was}, its sales come to {due}": """
+            SELECT coalesce(t.touchpoint_id, s.touchpoint_id) AS id, coalesce((t.orders, t.paid_fen)::text, 'nothing') AS was,
+                   coalesce((s.orders, s.paid_fen)::text, 'nothing') AS due
+            FROM distribution_link_total t
+            FULL JOIN (SELECT touchpoint_id, count(DISTINCT order_id)::int AS orders, sum(goods_paid_fen)::bigint AS paid_fen
+                       FROM distribution_link_sale GROUP BY touchpoint_id) s USING (touchpoint_id)
+            WHERE (t.orders, t.paid_fen) IS DISTINCT FROM (s.orders, s.paid_fen)""",
         "{was} of commission {id} was taken back for {reason_id}, which is no refund of its line": f"""{_SEEN}, refunds AS (
                 SELECT (s.payload ->> 'refund_id')::uuid AS refund_id, (l ->> 'line_id')::uuid AS line_id
                 FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded

@@ -2,11 +2,11 @@
 
 from app.core.manifest import Manifest
 from app.distribution import audit, consumers, routes
-from app.distribution.models import Application, Commission, Distributor, LinkSale, TermsRow
+from app.distribution.models import Application, Commission, Distributor, LinkSale, LinkTotal, TermsRow
 
 MANIFEST = Manifest(
     routers=routes.routers,
     consumers=consumers.CONSUMERS,
     audits=[audit.audit],
-    tables=[Application, Distributor, TermsRow, Commission, LinkSale],
+    tables=[Application, Distributor, TermsRow, Commission, LinkSale, LinkTotal],
 )

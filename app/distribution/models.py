@@ -115,3 +115,14 @@ class LinkSale(Table, table=True):
     order_id: UUID
     touchpoint_id: UUID = Field(index=True)
     goods_paid_fen: int = fen()
+
+
+class LinkTotal(Table, table=True):
+    """What a link sold so far: the sum of its sales, kept with them, so that showing a link costs one row."""
+
+    __tablename__ = "distribution_link_total"
+    __table_args__ = (CheckConstraint("orders > 0 AND paid_fen >= 0", name="not_negative"),)
+
+    touchpoint_id: UUID = Field(primary_key=True)
+    orders: int
+    paid_fen: int = fen()

@@ -51,7 +51,10 @@ class LedgerBalance(Table, table=True):
     """What one owner has on an account that keeps balances. It equals the owner's entries, checked by the audit."""
 
     __tablename__ = "ledger_balance"
-    __table_args__ = (CheckConstraint("balance_fen >= 0", name="balance_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("balance_fen >= 0", name="balance_not_negative"),
+        Index("ledger_balance_owner_idx", "owner"),
+    )
 
     account: str = text(primary_key=True)
     book: str = text(primary_key=True)

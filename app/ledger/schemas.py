@@ -40,13 +40,18 @@ class Account(StrEnum):
 
 
 LIABILITIES_WITH_BALANCE = frozenset(
-    {Account.PAYEE_AVAILABLE, Account.PAYEE_WITHDRAWING, Account.CUSTOMER_COINS, Account.CUSTOMER_POINTS}
+    {
+        Account.PAYEE_HELD,
+        Account.PAYEE_AVAILABLE,
+        Account.PAYEE_WITHDRAWING,
+        Account.CUSTOMER_COINS,
+        Account.CUSTOMER_POINTS,
+    }
 )
 ASSETS_WITH_BALANCE = frozenset({Account.PAYEE_DEBT, Account.POINTS_DEBT})
-OF_OWNERS = LIABILITIES_WITH_BALANCE | ASSETS_WITH_BALANCE | {Account.PAYEE_HELD}
-"""Accounts on which each entry belongs to somebody."""
 WITH_BALANCE = LIABILITIES_WITH_BALANCE | ASSETS_WITH_BALANCE
-"""Accounts that keep a balance row per owner; all others have entries only, so that paying touches no hot row."""
+"""Accounts on which each entry belongs to somebody, with a balance row per owner; all others have entries only, so that
+paying touches no hot row."""
 
 
 class Entry(msgspec.Struct, frozen=True):

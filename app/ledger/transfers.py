@@ -14,7 +14,6 @@ from app.ledger.errors import BalanceTooLow, Unbalanced
 from app.ledger.models import LedgerEntry, LedgerTransfer
 from app.ledger.schemas import (
     LIABILITIES_WITH_BALANCE,
-    OF_OWNERS,
     WITH_BALANCE,
     Account,
     Entry,
@@ -78,19 +77,38 @@ _LOWER = Statement(
     """UPDATE ledger_balance SET balance_fen = balance_fen + :change_fen
        WHERE account = :account AND book = :book AND unit = :unit AND owner = :owner"""
 )
+_RAISE_MANY = Statement(
+    """INSERT INTO ledger_balance (account, book, unit, owner, balance_fen)
+       SELECT :account, book, :unit, owner, change_fen
+       FROM unnest(:books::text[], :owners::uuid[], :changes_fen::bigint[]) AS x(book, owner, change_fen)
+       ORDER BY book, owner
+       ON CONFLICT (account, book, unit, owner)
+       DO UPDATE SET balance_fen = ledger_balance.balance_fen + excluded.balance_fen"""
+)
+_LOWER_MANY = Statement(
+    """WITH locked AS (
+           SELECT b.book, b.owner, x.change_fen
+           FROM ledger_balance b
+           JOIN unnest(:books::text[], :owners::uuid[], :changes_fen::bigint[]) AS x(book, owner, change_fen)
+               ON b.account = :account AND b.unit = :unit AND b.book = x.book AND b.owner = x.owner
+           ORDER BY b.book, b.owner FOR UPDATE OF b
+       )
+       UPDATE ledger_balance b SET balance_fen = b.balance_fen - l.change_fen
+       FROM locked l WHERE b.account = :account AND b.unit = :unit AND b.book = l.book AND b.owner = l.owner"""
+)
 # A withdrawal that failed comes back to another account of the payee, so its transfer takes nothing from them on the whole.
 _STANDING = Statement(
-    """WITH own AS (
-           SELECT account, amount_fen, sum(amount_fen) OVER (PARTITION BY transfer_id) AS taken_fen
-           FROM ledger_entry WHERE owner = :owner AND unit = 'CNY_FEN'
-       )
-       SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_held'), 0)::bigint AS held_fen,
-              coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_available'), 0)::bigint AS available_fen,
-              coalesce(-sum(amount_fen) FILTER (WHERE account = 'payee_withdrawing'), 0)::bigint AS withdrawing_fen,
-              coalesce(sum(amount_fen) FILTER (WHERE account = 'payee_debt'), 0)::bigint AS debt_fen,
-              coalesce(sum(taken_fen) FILTER (WHERE account = 'payee_withdrawing' AND amount_fen > 0), 0)::bigint
-                  AS paid_out_fen
-       FROM own""",
+    """SELECT coalesce(sum(balance_fen) FILTER (WHERE account = 'payee_held'), 0)::bigint AS held_fen,
+              coalesce(sum(balance_fen) FILTER (WHERE account = 'payee_available'), 0)::bigint AS available_fen,
+              coalesce(sum(balance_fen) FILTER (WHERE account = 'payee_withdrawing'), 0)::bigint AS withdrawing_fen,
+              coalesce(sum(balance_fen) FILTER (WHERE account = 'payee_debt'), 0)::bigint AS debt_fen,
+              (SELECT coalesce(sum(e.amount_fen), 0)::bigint FROM ledger_entry e
+               WHERE e.owner = :owner AND e.unit = 'CNY_FEN' AND e.transfer_id IN (
+                   SELECT w.transfer_id FROM ledger_entry w
+                   WHERE w.owner = :owner AND w.account = 'payee_withdrawing' AND w.amount_fen > 0
+               )) AS paid_out_fen
+       FROM ledger_balance
+       WHERE owner = :owner AND unit = 'CNY_FEN' AND account = ANY(:accounts)""",
     Standing,
 )
 _ABOUT = Statement(
@@ -105,6 +123,7 @@ _BALANCE = Statement(
     int,
 )
 
+_OF_PAYEES = [Account.PAYEE_HELD, Account.PAYEE_AVAILABLE, Account.PAYEE_WITHDRAWING, Account.PAYEE_DEBT]
 _Place = tuple[Account, str, Unit, UUID]
 """Account, book, unit and owner of a balance row."""
 
@@ -141,10 +160,9 @@ async def post(session: Session, *transfers: Transfer) -> None:
 async def post_moves(session: Session, moves: Sequence[Move], *, kind: str, debit: Account, credit: Account) -> None:
     """Post many transfers of one kind, each of an amount from one account to another, in one statement.
 
-    The owner stands on those of the two accounts whose entries belong to somebody; neither keeps balances. Raises
-    asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
+    The owner stands on those of the two accounts whose entries belong to somebody, and their balances move by one more
+    statement each. Raises BalanceTooLow, and asyncpg's UniqueViolationError when a `(kind, key)` was posted before.
     """
-    assert not {debit, credit} & WITH_BALANCE, f"{kind} moves balances: post it"
     if moves:
         await _POST_MOVES.run(
             session,
@@ -157,10 +175,33 @@ async def post_moves(session: Session, moves: Sequence[Move], *, kind: str, debi
             kind=kind,
             unit=Unit.CNY_FEN,
             debit=debit,
-            debit_is_owned=debit in OF_OWNERS,
+            debit_is_owned=debit in WITH_BALANCE,
             credit=credit,
-            credit_is_owned=credit in OF_OWNERS,
+            credit_is_owned=credit in WITH_BALANCE,
         )
+        for account, is_debit in sorted(((debit, True), (credit, False))):
+            if account in WITH_BALANCE:
+                await _move_many(session, account, moves, raises=is_debit is (account not in LIABILITIES_WITH_BALANCE))
+
+
+async def _move_many(session: Session, account: Account, moves: Sequence[Move], *, raises: bool) -> None:
+    """The balances of one account, in the order of their owners."""
+    changes: defaultdict[tuple[str, UUID], int] = defaultdict(int)
+    for move in moves:
+        changes[move.book, move.owner] += move.amount_fen
+    try:
+        moved = await (_RAISE_MANY if raises else _LOWER_MANY).run(
+            session,
+            account=account,
+            unit=Unit.CNY_FEN,
+            books=[book for book, _ in changes],
+            owners=[owner for _, owner in changes],
+            changes_fen=list(changes.values()),
+        )
+    except asyncpg.CheckViolationError as error:
+        raise BalanceTooLow from error
+    if moved < len(changes):
+        raise BalanceTooLow
 
 
 def _leg(transfer_id: UUID, transfer: Transfer, entry: Entry) -> _EntryRow:
@@ -192,7 +233,7 @@ async def lock_balance(session: Session, account: Account, *, book: str, owner: 
 
 async def standing_of(session: Session, owner: UUID) -> Standing:
     """Where a payee's money stands, in one statement: no fen is on two accounts at once."""
-    return await _STANDING.one(session, owner=owner)
+    return await _STANDING.one(session, owner=owner, accounts=_OF_PAYEES)
 
 
 async def entries_about(session: Session, subject: UUID, *, limit: int = 100) -> list[PostedEntry]:

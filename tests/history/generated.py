@@ -192,6 +192,8 @@ FROM distribution_commission;
 INSERT INTO distribution_link_sale (line_id, order_id, touchpoint_id, goods_paid_fen)
 SELECT line, id, history_id(25, distributor * 20 + n % 20), goods_fen FROM history
 WHERE status = 'paid' AND distributor IS NOT NULL;
+INSERT INTO distribution_link_total (touchpoint_id, orders, paid_fen)
+SELECT touchpoint_id, count(DISTINCT order_id), sum(goods_paid_fen) FROM distribution_link_sale GROUP BY touchpoint_id;
 INSERT INTO ledger_transfer (id, kind, key, posted_at)
 SELECT history_id(34, n, at), 'charge_paid', charge::text, at FROM history WHERE status = 'paid';
 INSERT INTO ledger_entry (transfer_id, book, unit, account, subject, amount_fen)
@@ -204,6 +206,8 @@ SELECT history_id(35, c.place, paid_at), 'brand', 'CNY_FEN', account, id,
        CASE sign WHEN -1 THEN distributor_id END, amount_fen * sign
 FROM (SELECT row_number() OVER () AS place, id, paid_at, distributor_id, amount_fen FROM distribution_commission) AS c,
      (VALUES ('payout_cost', 1), ('payee_held', -1)) AS leg(account, sign);
+INSERT INTO ledger_balance (account, book, unit, owner, balance_fen)
+SELECT 'payee_held', 'brand', 'CNY_FEN', distributor_id, sum(amount_fen) FROM distribution_commission GROUP BY distributor_id;
 """
 
 _LIVE = """

@@ -137,7 +137,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("first"),
     )
-    op.create_index("attribution_touch_touchpoint_idx", "attribution_touch", ["touchpoint_id"], unique=False)
+    op.create_index("attribution_touch_touchpoint_idx", "attribution_touch", ["touchpoint_id", "first"], unique=False)
     op.create_table(
         "attribution_touchpoint",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -152,6 +152,14 @@ def upgrade() -> None:
         sa.CheckConstraint("goods_paid_fen >= 0", name=op.f("distribution_link_sale_goods_paid_check")),
         sa.PrimaryKeyConstraint("line_id", name=op.f("distribution_link_sale_pkey")),
     )
+    op.create_table(
+        "distribution_link_total",
+        sa.Column("touchpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("orders", sa.Integer(), nullable=False),
+        sa.Column("paid_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("orders > 0 AND paid_fen >= 0", name=op.f("distribution_link_total_not_negative_check")),
+        sa.PrimaryKeyConstraint("touchpoint_id", name=op.f("distribution_link_total_pkey")),
+    )
     op.create_index(
         op.f("distribution_link_sale_touchpoint_id_idx"), "distribution_link_sale", ["touchpoint_id"], unique=False
     )

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.CheckConstraint("balance_fen >= 0", name=op.f("ledger_balance_balance_not_negative_check")),
         sa.PrimaryKeyConstraint("account", "book", "unit", "owner", name=op.f("ledger_balance_pkey")),
     )
+    op.create_index("ledger_balance_owner_idx", "ledger_balance", ["owner"], unique=False)
     op.create_table(
         "ledger_transfer",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -25,14 +25,14 @@ async def breaches(db: Database) -> list[str]:
 
 
 def release(owner: UUID, amount_fen: int, key: str | None = None) -> Transfer:
-    """A held commission becomes available."""
+    """An earning that is available at once."""
     subject = new_id()
     return Transfer(
         book=BOOK,
         kind="released",
         key=key or subject.hex,
         entries=[
-            debit(Account.PAYEE_HELD, amount_fen, subject, owner),
+            debit(Account.PAYOUT_COST, amount_fen, subject),
             credit(Account.PAYEE_AVAILABLE, amount_fen, subject, owner),
         ],
     )
@@ -69,7 +69,7 @@ async def test_a_transfer_moves_the_balances_of_payees(db: Database) -> None:
     assert await balance(db, owner, Account.PAYEE_WITHDRAWING) == 600
     async with db.transaction() as session:
         assert await ledger.standing_of(session, owner) == Standing(
-            held_fen=-750, available_fen=150, withdrawing_fen=600, debt_fen=0, paid_out_fen=0
+            held_fen=0, available_fen=150, withdrawing_fen=600, debt_fen=0, paid_out_fen=0
         )
     assert await breaches(db) == []
 
@@ -220,10 +220,28 @@ async def test_moves_are_transfers_of_one_kind(db: Database) -> None:
     with pytest.raises(asyncpg.UniqueViolationError):
         async with db.transaction() as session:
             await ledger.post_moves(session, moves, kind="held", debit=Account.PAYOUT_COST, credit=Account.PAYEE_HELD)
-    with pytest.raises(AssertionError):
-        async with db.transaction() as session:
-            await ledger.post_moves(session, moves, kind="x", debit=Account.BANK, credit=Account.PAYEE_AVAILABLE)
     assert await count(db, "SELECT count(*) FROM ledger_transfer") == 3
+    assert await breaches(db) == []
+
+
+async def test_moves_take_no_more_than_each_owner_has(db: Database) -> None:
+    owner, stranger = new_id(), new_id()
+    held = [_move(owner, 100), _move(owner, 50)]
+    async with db.transaction() as session:
+        await ledger.post_moves(session, held, kind="held", debit=Account.PAYOUT_COST, credit=Account.PAYEE_HELD)
+    for taken in ([_move(owner, 151)], [_move(owner, 100), _move(owner, 51)], [_move(owner, 1), _move(stranger, 1)]):
+        with pytest.raises(BalanceTooLow):
+            async with db.transaction() as session:
+                await ledger.post_moves(
+                    session, taken, kind="taken", debit=Account.PAYEE_HELD, credit=Account.PAYOUT_COST
+                )
+    assert await balance(db, owner, Account.PAYEE_HELD) == 150
+    assert await breaches(db) == []
+
+
+def _move(owner: UUID, amount_fen: int) -> ledger.Move:
+    subject = new_id()
+    return ledger.Move(book=BOOK, key=str(subject), subject=subject, owner=owner, amount_fen=amount_fen)
 
 
 async def test_the_audit_sees_a_balance_that_is_not_its_entries(db: Database) -> None:
