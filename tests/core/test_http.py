@@ -14,6 +14,7 @@ from app.core import redis as core_redis
 from app.core.auth import public
 from app.core.db import Database
 from app.core.errors import AppError, NotFound
+from app.core.events import publish
 from app.core.http import Tx
 from app.core.ids import new_id, wire
 from app.core.runtime import Runtime
@@ -21,6 +22,7 @@ from app.core.settings import Settings
 from tests import sql
 from tests.audit import audit, count
 from tests.conftest import Stage
+from tests.core.counted import Counted
 from tests.shop import Shop
 
 PROBLEM = {"type", "title", "status", "code", "detail", "details", "request_id"}
@@ -147,6 +149,20 @@ async def test_a_post_that_gets_no_connection_has_changed_nothing(
     async with full.transaction():
         reply = await asyncio.create_task(api.post("/test/crowded"), context=Context())
     await full.close()
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy")
+
+
+async def test_rows_left_for_later_are_written_where_failing_means_that_nothing_was_done(
+    api: httpx.AsyncClient, stage: Stage, db: Database
+) -> None:
+    @app_of(stage).post("/test/later", dependencies=[public])
+    async def later(session: Tx) -> None:
+        await sql.execute(session, "SET LOCAL lock_timeout = 50")
+        await publish(session, Counted(subject=new_id(), number=1))
+
+    async with db.transaction() as session:
+        await sql.execute(session, "LOCK TABLE event_outbox IN ACCESS EXCLUSIVE MODE")
+        reply = await asyncio.create_task(api.post("/test/later"), context=Context())
     assert (reply.status_code, reply.json()["code"]) == (503, "busy")
 
 

@@ -74,7 +74,7 @@ class Session:
 
         Alone, the connection keeps the kind for whoever has it next: lists come one after the other.
         """
-        await self._write_pending()
+        await self.flush()
         steps = [] if self._begun else [self._begin]
         if self._custom_plans is not custom_plan:
             steps.append(f"SET {'' if self._alone else 'LOCAL '}{_PLANS[custom_plan]}")
@@ -84,7 +84,8 @@ class Session:
             if self._alone:
                 self._connection.custom_plans = custom_plan
 
-    async def _write_pending(self) -> None:
+    async def flush(self) -> None:
+        """Write what was left for later."""
         pending, self.pending = self.pending, None
         if pending is not None:
             await pending.write(self)
@@ -101,7 +102,7 @@ class Session:
 
     async def commit(self) -> None:
         """Make it last. Raises TransactionFailed when a statement failed inside."""
-        await self._write_pending()
+        await self.flush()
         if self.failed:
             raise TransactionFailed("a statement failed inside this transaction")
         if self._begun and await self._watched(self._connection.execute("COMMIT")) != "COMMIT":
@@ -129,7 +130,7 @@ class Session:
         self._savepoints += 1
         try:
             yield
-            await self._write_pending()
+            await self.flush()
             if self.failed:
                 raise TransactionFailed("a statement failed inside this savepoint")
             await self._watched(self._connection.execute(f"RELEASE {name}"))

@@ -37,6 +37,7 @@ async def open_transaction(runtime: RuntimeDep) -> AsyncIterator[Session]:
             session = await opened.enter_async_context(runtime.db.transaction())
         with changing_nothing():
             yield session
+            await session.flush()
 
 
 # Without scope="function" FastAPI would commit after the reply has been sent: a failing commit still answered 200.
