@@ -26,3 +26,16 @@ async def waits(session: Session, rival: asyncio.Task[Any]) -> bool:
         ):
             return True
     return False
+
+
+async def queues(session: Session, rival: asyncio.Task[Any], *, places: int) -> bool:
+    """Return True once so many wait for what this transaction has locked, in a row; False if the rival ended without."""
+    while not rival.done():
+        waiting = await sql.fetchval(
+            session,
+            """SELECT count(DISTINCT w.pid) FROM pg_locks w WHERE NOT w.granted AND w.pid IN (
+                   SELECT pid FROM pg_locks d JOIN pg_database b ON b.oid = d.database AND b.datname = current_database())""",
+        )
+        if waiting >= places:
+            return True
+    return False

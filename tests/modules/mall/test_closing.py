@@ -10,12 +10,13 @@ from app.core.settings import Settings
 from app.mall.orders import flows, jobs, lock
 from app.mall.orders.payment import COLLECTOR
 from app.mall.orders.schemas import CloseReason
+from app.payments import Charge
 from app.payments import flows as payment_flows
 from app.wechat import TradeState
 from tests import sql
 from tests.audit import audit, count, events
 from tests.conftest import Drain, Stage
-from tests.overlap import beside, waits
+from tests.overlap import beside, queues, waits
 from tests.shop import Shop
 from tests.wechat_words import pay_in_silence, simulator_of
 
@@ -100,10 +101,15 @@ async def test_closing_an_order_while_somebody_presses_pay(
     placed = await buyer.order()
     order_id, path = parse("ord", placed["order"]["id"]), f"/v1/mall/orders/{placed['order']['id']}"
     closing = beside(buyer.post(f"{path}/close", headers={"Idempotency-Key": "c"}))
-    for _ in range(presses):
+
+    async def press(more: int) -> Charge:
+        """Open another charge while the closing waits for the order; the next press waits its turn already."""
         async with db.transaction() as session:
             order = await lock(session, order_id)
             assert await waits(session, closing)
+            behind = beside(press(more - 1)) if more else None
+            if behind is not None:
+                assert await queues(session, behind, places=2)
             charge = COLLECTOR.open(
                 session,
                 settings,
@@ -114,6 +120,9 @@ async def test_closing_an_order_while_somebody_presses_pay(
                 amount_fen=order.row.payable_fen,
                 expires_at=order.row.expires_at,
             )
+        return charge if behind is None else await behind
+
+    charge = await press(presses - 1)
     reply = await closing
     if presses == 2:
         assert (reply.status_code, reply.json()["code"]) == (409, "order_being_paid")
