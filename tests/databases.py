@@ -1,7 +1,7 @@
 """A database for each test: this process's own, emptied after each, or a new one where a test changed the schema."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import asyncpg
@@ -39,20 +39,7 @@ async def drop(settings: Settings, name: str) -> None:
         await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-# What the schema is made of: whoever adds, drops or alters anything changes one of these.
-_FINGERPRINT = """
-SELECT md5(string_agg(made, ',' ORDER BY made)) FROM (
-    SELECT c.oid || c.relname || c.relchecks || c.relhastriggers || c.relnatts AS made FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace
-    UNION ALL SELECT 'p' || oid || md5(prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-    UNION ALL SELECT 't' || oid || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT 'k' || oid FROM pg_constraint
-    UNION ALL SELECT 'n' || oid FROM pg_namespace
-    UNION ALL SELECT 'a' || attrelid || attname || atttypid || attnotnull FROM pg_attribute
-    JOIN pg_class c ON c.oid = attrelid AND c.relnamespace = 'public'::regnamespace AND attnum > 0
-    UNION ALL SELECT 'd' || coalesce(array_to_string(setconfig, ','), '') FROM pg_db_role_setting
-) AS schema
-"""
+# What the migrations left, how to bring it back, and a note of whoever changes the schema.
 _KEEP = """
 CREATE SCHEMA kept;
 DO $$
@@ -76,47 +63,56 @@ BEGIN
     PERFORM setval(s.oid, 1, false) FROM pg_class s
     WHERE s.relnamespace = 'public'::regnamespace AND s.relkind = 'S' AND pg_sequence_last_value(s.oid) IS NOT NULL;
 END $$;
+CREATE SCHEMA kept_log;
+CREATE TABLE kept_log.changes (tag text);
+CREATE FUNCTION kept.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO kept_log.changes VALUES (tg_tag);
+END $$;
+CREATE EVENT TRIGGER kept_note ON ddl_command_end EXECUTE FUNCTION kept.note();
 """
 _TURN_OUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+_IS_CHANGED = """
+SELECT EXISTS (SELECT FROM kept_log.changes) OR EXISTS (
+    SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database())
+"""
 
 
 class OwnDatabase:
-    """The database of one process of the suite."""
+    """The database of one process of the suite, with a connection to empty it by."""
 
     def __init__(self, settings: Settings, template: str) -> None:
         self._settings = settings
         self._template = template
         self._name: str | None = None
-        self._fingerprint = ""
+        self._admin: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def ready(self) -> Settings:
         """Settings that name a database as the migrations leave it."""
         if self._name is None:
             self._name = f"siyu_test_{uuid4().hex[:10]}"
             await clone(self._settings, self._template, self._name)
-            async with maintenance(str(named(self._settings, self._name).database_url)) as admin:
-                await admin.execute(_KEEP)
-                self._fingerprint = await admin.fetchval(_FINGERPRINT)
+            with suppress(asyncpg.PostgresError):  # a user who may not leave out triggers gets a new one each time
+                self._admin = await asyncpg.connect(asyncpg_url(str(named(self._settings, self._name).database_url)))
+                await self._admin.execute(f"SET session_replication_role = replica; SET lock_timeout = '2s'; {_KEEP}")
         return named(self._settings, self._name)
 
     async def empty(self) -> None:
         """Take out what a test left; drop the database when it is not as it was, or cannot be emptied."""
-        if self._name is None:
-            return
-        try:
-            async with maintenance(str(named(self._settings, self._name).database_url)) as admin:
-                await admin.execute(_TURN_OUT)
-                if await admin.fetchval(_FINGERPRINT) == self._fingerprint:
-                    await admin.execute("SET session_replication_role = replica; SET lock_timeout = '2s'")
-                    await admin.execute("SELECT kept.empty()")
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            if self._admin is not None:
+                await self._admin.execute(_TURN_OUT)
+                if not await self._admin.fetchval(_IS_CHANGED):
+                    await self._admin.execute("SELECT kept.empty()")
                     return
-        except (asyncpg.PostgresError, OSError):
-            pass  # a user who may not leave out triggers, or a database that a test took away
         await self.close()
 
     async def close(self) -> None:
+        if self._admin is not None:
+            self._admin.terminate()
+            self._admin = None
         if self._name is not None:
             await drop(self._settings, self._name)
             self._name = None
