@@ -31,15 +31,11 @@ class _CandidateRow(msgspec.Struct, frozen=True):
     bond_person: UUID | None
     bond_upline: UUID | None
     bond_upline_person: UUID | None
-    guide_bond_id: UUID | None
-    guide_bond_person: UUID | None
-    guide_bond_store: UUID | None
     guide_touchpoint: UUID | None
     guide_id: UUID | None
     guide_person: UUID | None
     guide_store: UUID | None
-    bond_store: UUID | None
-    own_link: bool
+    passed_over: Reason | None
     visits: tuple[_Visit, ...]
 
 
@@ -51,21 +47,28 @@ class _ExplainedRow(_FrozenRow, frozen=True, kw_only=True):
     decided_at: datetime
 
 
-# One statement, since every order runs it. Only promoters who are valid now can win, and never one who is the buyer. The
-# time of the statement, unlike the clock's, can bound an index: years of touches are not read to find the last days'.
+# One statement, since every order runs it. Only promoters who are valid now can win; who is the buyer, or the guide of the
+# line, is passed over for the next. The time of the statement, unlike the clock's, can bound an index: years of touches
+# are not read to find the last days'.
 _CANDIDATES = Statement(
     """SELECT
            s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
            s.upline_id AS share_upline, s.upline_person AS share_upline_person,
            b.promoter_id AS bond_id, b.person_id AS bond_person,
            b.upline_id AS bond_upline, b.upline_person AS bond_upline_person,
-           gb.promoter_id AS guide_bond_id, gb.person_id AS guide_bond_person, gb.store_id AS guide_bond_store,
-           gt.touchpoint_id AS guide_touchpoint, gt.promoter_id AS guide_id, gt.person_id AS guide_person,
-           gt.store_id AS guide_store,
-           sb.store_id AS bond_store,
-           EXISTS (SELECT 1 FROM attribution_promoter o JOIN attribution_touch t ON t.distributor_id = o.promoter_id
-                   WHERE t.customer_id = :customer_id AND o.person_id = :customer_id AND o.valid_to IS NULL
-                     AND t.touched_at > since.share) AS own_link,
+           g.touchpoint_id AS guide_touchpoint, g.promoter_id AS guide_id, g.person_id AS guide_person,
+           g.store_id AS guide_store,
+           CASE WHEN coalesce(s.promoter_id, b.promoter_id) IS NULL THEN coalesce(
+               (SELECT CASE o.person_id WHEN :customer_id THEN 'own_link' ELSE 'same_person' END
+                FROM attribution_touch t
+                JOIN attribution_promoter o ON o.promoter_id = t.distributor_id AND o.valid_to IS NULL
+                WHERE t.customer_id = :customer_id AND t.touched_at > since.share
+                  AND o.person_id IN (:customer_id, g.person_id)
+                ORDER BY t.touched_at DESC, t.id DESC LIMIT 1),
+               (SELECT 'same_person' FROM attribution_bond a
+                JOIN attribution_promoter o ON o.promoter_id = a.promoter_id AND o.valid_to IS NULL
+                WHERE a.customer_id = :customer_id AND a.ended_at IS NULL AND o.person_id = g.person_id)
+           ) END AS passed_over,
            coalesce((
                SELECT jsonb_agg(jsonb_build_object('product_id', p.product_id, 'room_id', v.room_id,
                                                    'store_id', v.store_id, 'touchpoint_id', v.touchpoint_id))
@@ -92,11 +95,22 @@ _CANDIDATES = Statement(
                   statement_timestamp() - make_interval(secs => coalesce(r.guide_touch_ttl_s, :guide_ttl_s)) AS guide
        ) since
        LEFT JOIN LATERAL (
+           SELECT t.touchpoint_id, p.promoter_id, p.person_id, t.guide_store_id AS store_id
+           FROM attribution_touch t
+           JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
+           JOIN attribution_touchpoint o ON o.id = t.touchpoint_id
+           LEFT JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room'
+           WHERE t.customer_id = :customer_id AND t.touched_at > since.guide AND p.person_id IS DISTINCT FROM :customer_id
+             AND (o.kind = 'share' AND o.guide_id IS NOT NULL OR w.live_from <= statement_timestamp())
+           ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
+       ) g ON true
+       LEFT JOIN LATERAL (
            SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
            FROM attribution_touch t
            JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
            LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-           WHERE t.customer_id = :customer_id AND t.touched_at > since.share AND p.person_id IS DISTINCT FROM :customer_id
+           WHERE t.customer_id = :customer_id AND t.touched_at > since.share
+             AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
            ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
        ) s ON true
        LEFT JOIN LATERAL (
@@ -104,25 +118,9 @@ _CANDIDATES = Statement(
            FROM attribution_bond a
            JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
            LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-           WHERE a.customer_id = :customer_id AND a.kind = 'distributor' AND a.ended_at IS NULL
-             AND p.person_id IS DISTINCT FROM :customer_id
-       ) b ON true
-       LEFT JOIN LATERAL (
-           SELECT p.promoter_id, p.person_id, p.store_id
-           FROM attribution_bond a JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
-           WHERE a.customer_id = :customer_id AND a.kind = 'guide' AND a.ended_at IS NULL
-             AND coalesce(a.protected_until, 'infinity') > statement_timestamp()
-             AND p.person_id IS DISTINCT FROM :customer_id
-       ) gb ON true
-       LEFT JOIN LATERAL (
-           SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.store_id
-           FROM attribution_touch t JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
-           WHERE t.customer_id = :customer_id AND t.touched_at > since.guide AND p.person_id IS DISTINCT FROM :customer_id
-           ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
-       ) gt ON true
-       LEFT JOIN LATERAL (
-           SELECT store_id FROM attribution_bond WHERE customer_id = :customer_id AND kind = 'store' AND ended_at IS NULL
-       ) sb ON true""",
+           WHERE a.customer_id = :customer_id AND a.ended_at IS NULL
+             AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
+       ) b ON true""",
     _CandidateRow,
 )
 
@@ -167,9 +165,8 @@ async def _look_up(session: Session, customer_id: UUID, products: Sequence[UUID]
 def _candidates(row: _CandidateRow) -> Candidates:
     return Candidates(
         distributor=_share(row) or _bond(row),
-        guide=_guide_bond(row) or _guide_touch(row),
-        bond_store_id=row.bond_store,
-        own_link=row.own_link,
+        passed_over=row.passed_over or Reason.NONE,
+        guide=_guide(row),
     )
 
 
@@ -198,18 +195,7 @@ def _bond(row: _CandidateRow) -> Party | None:
     )
 
 
-def _guide_bond(row: _CandidateRow) -> Party | None:
-    if row.guide_bond_id is None:
-        return None
-    return Party(
-        id=row.guide_bond_id,
-        person_id=row.guide_bond_person,
-        reason=Reason.BOND,
-        store_id=row.guide_bond_store,
-    )
-
-
-def _guide_touch(row: _CandidateRow) -> Party | None:
+def _guide(row: _CandidateRow) -> Party | None:
     if row.guide_id is None:
         return None
     return Party(

@@ -69,7 +69,8 @@ class Shelf(Table, table=True):
 
 
 class Touch(Table, table=True):
-    """A customer's visit to a touchpoint. The parties are copied, so that later changes do not rewrite it."""
+    """A customer's visit to a touchpoint. The parties are copied, so that later changes do not rewrite it;
+    `guide_store_id` is where the guide worked then."""
 
     __tablename__ = "attribution_touch"
     __table_args__ = (
@@ -83,6 +84,7 @@ class Touch(Table, table=True):
     touchpoint_id: UUID
     distributor_id: UUID | None = None
     guide_id: UUID | None = None
+    guide_store_id: UUID | None = None
     room_id: UUID | None = None
     store_id: UUID | None = None
     product_id: UUID | None = None
@@ -92,12 +94,11 @@ class Touch(Table, table=True):
 
 
 class Bond(Table, table=True):
-    """A lasting tie of a customer to a distributor, a guide or a store; one of each kind at a time."""
+    """A lasting tie of a customer to a distributor; one at a time."""
 
     __tablename__ = "attribution_bond"
     __table_args__ = (
-        CheckConstraint("kind IN ('distributor', 'guide', 'store')", name="kind"),
-        CheckConstraint("(kind = 'store') = (promoter_id IS NULL)", name="party"),
+        CheckConstraint("kind = 'distributor'", name="kind"),
         Index(
             "attribution_bond_open_key", "customer_id", "kind", unique=True, postgresql_where=sql("ended_at IS NULL")
         ),
@@ -106,9 +107,7 @@ class Bond(Table, table=True):
     id: UUID = Field(primary_key=True)
     customer_id: UUID
     kind: str = text()
-    promoter_id: UUID | None = None
-    store_id: UUID | None = None
-    protected_until: datetime | None = moment(default=None)
+    promoter_id: UUID
     bound_at: datetime = created_at()
     ended_at: datetime | None = moment(default=None)
 

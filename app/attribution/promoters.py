@@ -1,9 +1,8 @@
-"""Promoters and bonds: written by calls from stores and distribution."""
+"""Promoters: written by calls from stores and distribution."""
 
-from datetime import datetime
 from uuid import UUID
 
-from app.attribution.schemas import BondKind, PromoterKind
+from app.attribution.schemas import PromoterKind
 from app.core.db import Session, Statement
 from app.core.ids import new_id
 
@@ -23,16 +22,6 @@ _MOVE = Statement(
        )
        INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
        SELECT :id, promoter_id, kind, person_id, upline_id, :store_id, :scope_path FROM ended"""
-)
-# Two first bonds at once have no row yet that one could wait for.
-_LOCK_BONDS = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_END_BOND = Statement(
-    """UPDATE attribution_bond SET ended_at = clock_timestamp()
-       WHERE customer_id = :customer_id AND kind = :kind AND ended_at IS NULL"""
-)
-_BIND = Statement(
-    """INSERT INTO attribution_bond (id, customer_id, kind, promoter_id, store_id, protected_until)
-       VALUES (:id, :customer_id, :kind, :promoter_id, :store_id, :protected_until)"""
 )
 
 
@@ -67,26 +56,3 @@ async def end_promoter(session: Session, promoter_id: UUID) -> None:
 async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None, scope_path: str) -> None:
     """Another store from now on; does nothing when the promoter is not valid."""
     await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id, scope_path=scope_path)
-
-
-async def bind(
-    session: Session,
-    *,
-    customer_id: UUID,
-    kind: BondKind,
-    promoter_id: UUID | None,
-    store_id: UUID | None,
-    protected_until: datetime | None = None,
-) -> None:
-    """Tie a customer anew: the open bond of this kind ends, this one begins. A store bond has no promoter."""
-    await _LOCK_BONDS.run(session, name=f"bond:{customer_id}:{kind}")
-    await _END_BOND.run(session, customer_id=customer_id, kind=kind)
-    await _BIND.run(
-        session,
-        id=new_id(),
-        customer_id=customer_id,
-        kind=kind,
-        promoter_id=promoter_id,
-        store_id=store_id,
-        protected_until=protected_until,
-    )

@@ -28,14 +28,6 @@ class TouchpointKind(StrEnum):
     ROOM = "room"
 
 
-class BondKind(StrEnum):
-    """To whom a customer is tied."""
-
-    DISTRIBUTOR = "distributor"
-    GUIDE = "guide"
-    STORE = "store"
-
-
 class Reason(StrEnum):
     """Why a party won a line, or why nobody did."""
 
@@ -54,8 +46,8 @@ class Reason(StrEnum):
 class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
     """Who is credited for one order line, decided at checkout and frozen. Copied into events.
 
-    `touchpoint_id` is the link by which the distributor won, `guide_touchpoint_id` what the guide won by; both are None
-    where a bond did. `room_touchpoint_id` is what the room was entered by.
+    `touchpoint_id` is the link by which the distributor won, None where a bond did; `guide_touchpoint_id` is what the
+    guide won by, `room_touchpoint_id` what the room was entered by.
     """
 
     line_id: UUID
@@ -164,7 +156,7 @@ class AttributionRulePut(Body):
         description="How long a visit to a live room can win for the room.", examples=[86_400]
     )
     guide_touch_ttl_s: Seconds = Field(
-        description="How long a guide's touch can win without a bond.", examples=[1_296_000]
+        description="How long a guide's touch can win for the guide and their store.", examples=[1_296_000]
     )
 
 

@@ -6,7 +6,6 @@ from uuid import UUID
 import msgspec
 
 from app.attribution.freezing import candidates
-from app.attribution.rules import eliminate
 from app.attribution.schemas import CreditView, PromoterKind, ShareCreate, Touchpoint, TouchpointKind, TouchView
 from app.core.db import Session, Statement
 from app.core.errors import NotFound
@@ -57,8 +56,9 @@ _UNSHELVE = Statement(
 _ROOMS_TOUCHPOINT = Statement("SELECT id FROM attribution_touchpoint WHERE room_id = :room_id AND kind = 'room'", UUID)
 _WRITE_TOUCH = Statement(
     """INSERT INTO attribution_touch
-           (id, customer_id, touchpoint_id, distributor_id, guide_id, room_id, store_id, product_id, first, entry)
-       SELECT :id, :customer_id, t.id, t.distributor_id, coalesce(t.guide_id, r.guide_id),
+           (id, customer_id, touchpoint_id, distributor_id, guide_id, guide_store_id, room_id, store_id, product_id,
+            first, entry)
+       SELECT :id, :customer_id, t.id, t.distributor_id, coalesce(t.guide_id, r.guide_id), g.store_id,
               CASE WHEN coalesce(w.live_to, 'infinity') > statement_timestamp() THEN w.room_id END,
               coalesce(t.store_id, r.store_id), t.product_id,
               :may_be_first AND NOT EXISTS (SELECT 1 FROM attribution_touch a WHERE a.customer_id = :customer_id),
@@ -66,6 +66,7 @@ _WRITE_TOUCH = Statement(
        FROM attribution_touchpoint t
        LEFT JOIN attribution_touchpoint r ON r.kind = 'room' AND r.room_id = t.room_id AND t.kind = 'share'
        LEFT JOIN attribution_touchpoint w ON w.kind = 'room' AND w.room_id = t.room_id
+       LEFT JOIN attribution_promoter g ON g.promoter_id = coalesce(t.guide_id, r.guide_id) AND g.valid_to IS NULL
        WHERE t.id = :touchpoint_id
        ON CONFLICT (customer_id) WHERE first DO NOTHING
        RETURNING id, distributor_id, product_id, store_id, touched_at,
@@ -88,7 +89,7 @@ _BIND_TO_FIRST = Statement(
 )
 _PROMOTER_OF = Statement(
     """SELECT promoter_id, kind FROM attribution_promoter
-       WHERE person_id = :person_id AND valid_to IS NULL ORDER BY kind LIMIT 1""",
+       WHERE person_id = :person_id AND valid_to IS NULL ORDER BY kind = 'guide' DESC LIMIT 1""",
     _Promoter,
 )
 _CREDITED = Statement("SELECT distributor_id, guide_id FROM attribution_touchpoint WHERE id = :id", _Credited)
@@ -142,16 +143,15 @@ async def touch(session: Session, *, customer_id: UUID, touchpoint_id: UUID, ent
     if written.distributor_id is not None:
         await _BIND_TO_FIRST.run(session, id=new_id(), customer_id=customer_id, distributor_id=written.distributor_id)
     found = await candidates(session, customer_id)
-    parties = eliminate(found, customer_id)
     return TouchView(
         id=written.id,
         product=written.product_id,
         room=written.room_id,
         store=written.store_id,
         credited=CreditView(
-            distributor=parties.distributor.id if parties.distributor else None,
-            guide=parties.guide.id if parties.guide else None,
-            store=(parties.guide.store_id if parties.guide else None) or found.bond_store_id,
+            distributor=found.distributor.id if found.distributor else None,
+            guide=found.guide.id if found.guide else None,
+            store=found.guide.store_id if found.guide else None,
         ),
         touched_at=written.touched_at,
     )
@@ -174,8 +174,8 @@ async def _write_touch(session: Session, customer_id: UUID, touchpoint_id: UUID,
 
 
 async def share(session: Session, *, sharer_id: UUID, request: ShareCreate) -> Touchpoint:
-    """A link of the sharer's own. A distributor or guide is credited for it; anybody else's link carries on the credit
-    of the one that they came by. Raises NotFound for an unknown room or `via`."""
+    """A link of the sharer's own. A guide is credited for it, or a distributor; who is both is on duty as the guide.
+    Anybody else's link carries on the credit of the one that they came by. Raises NotFound for an unknown room or `via`."""
     own = await _PROMOTER_OF.first(session, person_id=sharer_id)
     via = await _credited(session, request.via) if request.via else _Credited()
     if request.room is not None and await _ROOMS_TOUCHPOINT.first(session, room_id=request.room) is None:

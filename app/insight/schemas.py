@@ -55,7 +55,7 @@ class CreditedStore(View):
 
 class LineAttribution(View):
     """One line: each party, why they won (or why nobody did), and what they earned so far. `touchpoint` is the link by
-    which the distributor won, `guide_touchpoint` what the guide won by (null where a bond did), `room_touchpoint` what the
+    which the distributor won (null where a bond did), `guide_touchpoint` what the guide won by, `room_touchpoint` what the
     live room was entered by."""
 
     line: OrderLineId

@@ -17,13 +17,27 @@ STORE = st.none() | st.sampled_from([new_id() for _ in range(3)])
 
 
 @st.composite
-def distributors(draw: st.DrawFn) -> Party:
+def candidates(draw: st.DrawFn) -> Candidates:
+    """As they are looked up: neither is the buyer, and they are two persons."""
+    guide_person = draw(st.none() | st.sampled_from(PEOPLE[1:]))
+    guide = st.builds(
+        Party, id=IDS, person_id=st.just(guide_person), reason=st.just(Reason.GUIDE_TOUCH), store_id=STORE
+    )
+    return Candidates(
+        distributor=draw(st.none() | distributors([one for one in PEOPLE[1:] if one != guide_person])),
+        passed_over=draw(st.sampled_from([Reason.NONE, Reason.OWN_LINK, Reason.SAME_PERSON])),
+        guide=draw(guide if guide_person else st.none() | guide),
+    )
+
+
+@st.composite
+def distributors(draw: st.DrawFn, people: list[UUID]) -> Party:
     own = draw(IDS)
     upline = draw(st.none() | IDS.filter(lambda other: other != own))
     share = draw(st.booleans())
     return Party(
         id=own,
-        person_id=draw(PERSON),
+        person_id=draw(st.sampled_from(people)),
         reason=Reason.SHARE_TOUCH if share else Reason.BOND,
         upline_id=upline,
         upline_person_id=draw(st.none() | PERSON) if upline else None,
@@ -31,20 +45,7 @@ def distributors(draw: st.DrawFn) -> Party:
     )
 
 
-GUIDES = st.builds(
-    Party,
-    id=IDS,
-    person_id=st.none() | PERSON,
-    reason=st.sampled_from([Reason.BOND, Reason.GUIDE_TOUCH]),
-    store_id=STORE,
-)
-FOUND = st.builds(
-    Candidates,
-    distributor=st.none() | distributors(),
-    guide=st.none() | GUIDES,
-    bond_store_id=STORE,
-    own_link=st.booleans(),
-)
+FOUND = candidates()
 VISITS = st.none() | st.builds(RoomVisit, room_id=IDS, store_id=IDS, touchpoint_id=IDS)
 
 
@@ -86,7 +87,7 @@ def test_the_rules_of_credit_hold(found: Candidates, visit: RoomVisit | None) ->
 
 
 @given(FOUND, VISITS)
-def test_the_store_is_the_guides_else_the_rooms_else_the_bonds_else_the_selling_one(
+def test_the_store_is_the_guides_else_the_rooms_else_the_selling_one(
     found: Candidates, visit: RoomVisit | None
 ) -> None:
     credit = decide(new_id(), found, visit, buyer_id=BUYER, selling_store_id=SELLING_STORE)
@@ -94,8 +95,6 @@ def test_the_store_is_the_guides_else_the_rooms_else_the_bonds_else_the_selling_
         expected = (found.guide.store_id, Reason.GUIDE_STORE)
     elif visit is not None:
         expected = (visit.store_id, Reason.ROOM_STORE)
-    elif found.bond_store_id is not None:
-        expected = (found.bond_store_id, Reason.BOND)
     else:
         expected = (SELLING_STORE, Reason.SELLING_STORE)
     assert (credit.store_id, credit.store_reason) == expected

@@ -15,13 +15,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("promoter_id", sa.Uuid(), nullable=True),
-        sa.Column("store_id", sa.Uuid(), nullable=True),
-        sa.Column("protected_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("promoter_id", sa.Uuid(), nullable=False),
         sa.Column("bound_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("(kind = 'store') = (promoter_id IS NULL)", name=op.f("attribution_bond_party_check")),
-        sa.CheckConstraint("kind IN ('distributor', 'guide', 'store')", name=op.f("attribution_bond_kind_check")),
+        sa.CheckConstraint("kind = 'distributor'", name=op.f("attribution_bond_kind_check")),
         sa.PrimaryKeyConstraint("id", name=op.f("attribution_bond_pkey")),
     )
     op.create_index(
@@ -119,6 +116,7 @@ def upgrade() -> None:
         sa.Column("touchpoint_id", sa.Uuid(), nullable=False),
         sa.Column("distributor_id", sa.Uuid(), nullable=True),
         sa.Column("guide_id", sa.Uuid(), nullable=True),
+        sa.Column("guide_store_id", sa.Uuid(), nullable=True),
         sa.Column("room_id", sa.Uuid(), nullable=True),
         sa.Column("store_id", sa.Uuid(), nullable=True),
         sa.Column("product_id", sa.Uuid(), nullable=True),

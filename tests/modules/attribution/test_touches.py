@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from app import attribution
-from app.attribution import BondKind, Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
+from app.attribution import Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
 from app.attribution.schemas import ShareCreate
 from app.core.db import Database
 from app.core.errors import NotFound
@@ -170,50 +170,96 @@ async def test_the_upline_is_paid_while_they_are_one_and_never_for_their_own_pur
     assert (later.distributor_id, later.upline_id) == (promoter, None)
 
 
-async def test_one_person_earns_one_way(town: Town) -> None:
-    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+async def test_one_person_earns_one_way_and_the_next_distributor_is_taken(town: Town) -> None:
+    person, buyer = new_id(), new_id()
+    other, other_person = await town.promoter()
     own_shop, _ = await town.promoter(person=person)
-    buyer = new_id()
+    own_link = await town.link(person)
+    guide, _ = await town.promoter(PromoterKind.GUIDE, person=person, store_id=new_id())
+    others_link = await town.link(other_person)
+    await town.come(buyer, own_link)
+    assert distributor(await town.buy(buyer)) == (own_shop, Reason.SHARE_TOUCH)
     await town.come(buyer, await town.link(person))
-    async with town.db.transaction() as session:
-        await attribution.bind(session, customer_id=buyer, kind=BondKind.GUIDE, promoter_id=guide, store_id=None)
     credit = await town.buy(buyer)
     assert credit.guide_id == guide
     assert distributor(credit) == (None, Reason.SAME_PERSON)
-    assert own_shop
+    await town.come(buyer, others_link)
+    await town.come(buyer, own_link)
+    credit = await town.buy(buyer)
+    assert (credit.guide_id, distributor(credit)) == (guide, (other, Reason.SHARE_TOUCH)), (
+        "their own link is passed over"
+    )
+    assert credit.touchpoint_id == others_link
 
 
-async def test_the_protected_guide_bond_is_before_the_guides_touch(town: Town) -> None:
-    store, other_store = new_id(), new_id()
-    bound, _ = await town.promoter(PromoterKind.GUIDE, store_id=store)
-    touched, touched_person = await town.promoter(PromoterKind.GUIDE, store_id=other_store)
+async def test_a_bond_to_the_guide_themselves_is_passed_over(town: Town) -> None:
+    person, buyer = new_id(), new_id()
+    await town.promoter(person=person)
+    await town.come(buyer, await town.link(person))
+    await town.age(15 * 24 * 3600 + 1)
+    guide, _ = await town.promoter(PromoterKind.GUIDE, person=person, store_id=new_id())
+    await town.come(buyer, await town.link(person))
+    credit = await town.buy(buyer)
+    assert (credit.guide_id, distributor(credit)) == (guide, (None, Reason.SAME_PERSON))
+
+
+async def test_the_buyers_own_link_is_passed_over_for_the_one_before(town: Town) -> None:
+    other, other_person = await town.promoter()
+    _, person = await town.promoter()
+    await town.come(person, await town.link(other_person))
+    await town.come(person, await town.link(person))
+    assert distributor(await town.buy(person)) == (other, Reason.SHARE_TOUCH)
+
+
+async def test_links_of_a_guide_who_also_distributes_are_guide_links(town: Town) -> None:
+    person, buyer, store = new_id(), new_id(), new_id()
+    await town.promoter(person=person)
+    guide, _ = await town.promoter(PromoterKind.GUIDE, person=person, store_id=store)
+    await town.come(buyer, await town.link(person))
+    credit = await town.buy(buyer)
+    assert (credit.guide_id, credit.store_id) == (guide, store)
+    assert distributor(credit) == (None, Reason.NONE)
+
+
+async def test_a_guide_who_left_is_passed_over_for_the_one_before(town: Town) -> None:
+    first, first_person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    second, second_person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
     buyer = new_id()
-    await town.come(buyer, await town.link(touched_person))
-    first = await town.buy(buyer)
-    assert (first.guide_id, first.guide_reason, first.store_id) == (touched, Reason.GUIDE_TOUCH, other_store)
-    async with town.db.transaction() as session:
-        await attribution.bind(session, customer_id=buyer, kind=BondKind.GUIDE, promoter_id=bound, store_id=None)
-    second = await town.buy(buyer)
-    assert (second.guide_id, second.guide_reason) == (bound, Reason.BOND)
-    assert (second.store_id, second.store_reason) == (store, Reason.GUIDE_STORE)
-    async with town.db.transaction() as session:
-        await sql.execute(session, "UPDATE attribution_bond SET protected_until = clock_timestamp() - interval '1 s'")
-    assert (await town.buy(buyer)).guide_id == touched
+    await town.come(buyer, await town.link(first_person))
+    await town.come(buyer, await town.link(second_person))
+    assert (await town.buy(buyer)).guide_id == second
+    await town.end(second)
+    assert (await town.buy(buyer)).guide_id == first
 
 
-async def test_a_guide_who_moves_takes_new_sales_along_and_leaves_the_old(town: Town) -> None:
+async def test_the_guides_store_is_the_one_where_they_worked_at_the_touch(town: Town) -> None:
     old_store, new_store = new_id(), new_id()
     guide, person = await town.promoter(PromoterKind.GUIDE, store_id=old_store)
-    buyer = new_id()
-    await town.come(buyer, await town.link(person))
-    before = await town.buy(buyer)
+    buyer, later_buyer = new_id(), new_id()
+    link = await town.link(person)
+    await town.come(buyer, link)
     async with town.db.transaction() as session:
         await attribution.move_promoter(session, guide, store_id=new_store, scope_path="/hq/west/s002/")
-    after = await town.buy(buyer)
-    assert (before.store_id, after.store_id) == (old_store, new_store)
+    told = await town.come(later_buyer, link)
+    earlier, later = await town.buy(buyer), await town.buy(later_buyer)
+    assert (earlier.guide_id, earlier.store_id) == (guide, old_store)
+    assert (later.guide_id, later.store_id) == (guide, new_store)
+    assert told.credited.store == new_store
+
+
+async def test_entering_a_room_that_never_went_live_is_no_guide_touch(town: Town) -> None:
+    guide, _ = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    early, late = new_id(), new_id()
+    room, _ = await town.room(guide=guide, live=False)
+    await town.enter(early, room)
+    assert (await town.buy(early)).guide_id is None
     async with town.db.transaction() as session:
-        kept = await sql.fetchval(session, "SELECT store_id FROM attribution_line WHERE line_id = $1", before.line_id)
-    assert kept == old_store
+        await attribution.start_room(session, room)
+    assert (await town.buy(early)).guide_id == guide
+    async with town.db.transaction() as session:
+        await attribution.close_room(session, room)
+    await town.enter(late, room)
+    assert (await town.buy(late)).guide_id is None, "they came after its end"
 
 
 async def test_a_visit_to_a_room_is_credited_for_a_day_and_for_its_shelf(town: Town) -> None:
@@ -284,10 +330,11 @@ async def test_each_party_names_its_own_touchpoint_and_a_bond_none(town: Town, d
 
 
 async def test_the_reply_to_a_touch_says_whom_the_checkout_will_credit(town: Town) -> None:
-    buyer, store = new_id(), new_id()
-    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=store)
-    await town.come(buyer, await town.link(person))
+    buyer, store, person = new_id(), new_id(), new_id()
     await town.promoter(person=person)
+    own_link = await town.link(person)
+    guide, _ = await town.promoter(PromoterKind.GUIDE, person=person, store_id=store)
+    await town.come(buyer, own_link)
     told = (await town.come(buyer, await town.link(person))).credited
     credit = await town.buy(buyer)
     assert distributor(credit) == (None, Reason.SAME_PERSON)

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.attribution import BondKind, PromoterKind, bind, register_promoter
+from app.attribution import PromoterKind, register_promoter
 from app.core.auth import Kind, Role, open_family
 from app.core.db import Database
 from app.core.ids import new_id, parse, wire
@@ -306,23 +306,22 @@ async def test_an_unpaid_order_has_nothing_to_refund_and_strangers_do_not_find_i
 
 async def test_a_guide_sees_the_orders_credited_to_him(shop: Shop, db: Database) -> None:
     buyer, other = await shop.customer(), await shop.customer()
-    guide_id = new_id()
+    guide_id, own_account = new_id(), await shop.customer()
     async with db.transaction() as session:
         await register_promoter(
             session,
             promoter_id=guide_id,
             kind=PromoterKind.GUIDE,
-            person_id=None,
+            person_id=parse("cus", own_account.id),
             upline_id=None,
             store_id=shop.store_id,
             scope_path="/hq/east/s001/",
         )
-        await bind(
-            session, customer_id=parse("cus", buyer.id), kind=BondKind.GUIDE, promoter_id=guide_id, store_id=None
-        )
         pair = await open_family(
             session, shop.settings, kind=Kind.STAFF, subject_id=guide_id, role=Role.GUIDE, scope_path="/hq/east/s001/"
         )
+    link = (await own_account.post("/v1/shares", json={"product": wire("prd", shop.product_id)})).json()["id"]
+    await buyer.post("/v1/touches", json={"touchpoint": link})
     mine, theirs = [(await person.order())["order"]["id"] for person in (buyer, other)]
     guide = shop._person(pair.access_token)
     assert [one["id"] for one in (await guide.get("/v1/admin/mall/orders")).json()["items"]] == [mine]
