@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -81,7 +82,7 @@ class ClientParameters(BaseModel):
     timeStamp: str  # noqa: N815  the name on the wire
     nonceStr: str  # noqa: N815  the name on the wire
     package: str
-    signType: str  # noqa: N815  the name on the wire
+    signType: Literal["RSA"]  # noqa: N815  the name on the wire
     paySign: str  # noqa: N815  the name on the wire
 
 

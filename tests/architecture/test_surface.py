@@ -214,6 +214,30 @@ def test_money_is_whole_and_named() -> None:
     assert wrong == []
 
 
+SET_OF_VALUES = re.compile(r"(^|_)(status|kind|reason|role|code|part|action|level|signType)$")
+WRITTEN_BY_PEOPLE = {f"{name}.reason" for name in ("ApplicationView", "DecisionCreate", "RefundCreate", "RefundView")}
+CODES_OF_THEIR_OWN = {
+    *(
+        f"{name}.code"
+        for name in ("StoreCreate", "StoreView", "UnitCreate", "UnitView", "PhoneCreate", "SessionCreate")
+    ),
+    "OrganisationCodeTakenDetails.organisation_code",
+}
+NAMED_ELSEWHERE = {"EntryView.kind", *(f"{name}.wechat_code" for name in openapi()["components"]["schemas"])}
+"""Kinds of entries are made of sources that modules above name; the codes are WeChat's own."""
+
+
+def test_sets_of_values_are_enums() -> None:
+    loose = {
+        f"{schema_name}.{name}"
+        for schema_name, schema in openapi()["components"]["schemas"].items()
+        for name, field in schema.get("properties", {}).items()
+        for one in [field, *field.get("anyOf", [])]
+        if SET_OF_VALUES.search(name) and one.get("type") == "string" and not one.keys() & {"enum", "const"}
+    }
+    assert loose - WRITTEN_BY_PEOPLE - CODES_OF_THEIR_OWN - NAMED_ELSEWHERE == set()
+
+
 MANY_LINES = {"ProductCreate.description", "ProductUpdate.description"}
 SECRET = {"password"}
 

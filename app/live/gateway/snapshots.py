@@ -15,6 +15,7 @@ from app.live import frames, gateway_pass
 from app.live.errors import LiveUnavailable
 from app.live.gateway import wire
 from app.live.gateway.hub import Hub, Truth, unix
+from app.live.schemas import RoomStatus
 from app.live.stream import Position
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ class _Mute(msgspec.Struct, frozen=True):
 class _Told(msgspec.Struct, frozen=True):
     epoch: str | None
     seq: int | None
-    status: str
+    status: RoomStatus
     mutes: tuple[_Mute, ...] = ()
     mutes_at: str = "1970-01-01T00:00:00Z"
 
@@ -105,7 +106,7 @@ class Snapshots:
         shot = Shot(
             position=position,
             truth=Truth(
-                ended=told.status == "ended",
+                ended=told.status is RoomStatus.ENDED,
                 mutes={mute.customer: unix(mute.until) for mute in told.mutes},
                 at=unix(told.mutes_at),
             ),

@@ -13,6 +13,7 @@ from app.core.auth import Actor, Role
 from app.core.db import Listing, Session, Statement, within
 from app.core.errors import NotFound
 from app.mall.orders.schemas import CloseReason, FulfilmentKind, OrderStatus, RefundTotal
+from app.mall.promotions import DiscountKind
 
 
 class Fulfilment(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class Fulfilment(msgspec.Struct, frozen=True):
 class DiscountRow(msgspec.Struct, frozen=True):
     """One step of a line's price trail."""
 
-    kind: str
+    kind: DiscountKind
     title: str
     amount_fen: int
 

@@ -18,6 +18,7 @@ from app.core.ids import (
     TouchpointId,
 )
 from app.core.schemas import At, Body, PlainLines, View
+from app.mall.promotions import CouponReason, DiscountKind
 from app.payments import PaymentView
 
 
@@ -98,7 +99,7 @@ class OrderCreate(QuoteCreate):
 class Discount(View):
     """One step of a line's price trail."""
 
-    kind: str
+    kind: DiscountKind
     title: str
     amount_fen: int
 
@@ -123,7 +124,7 @@ class CouponView(View):
     """A coupon, and why it cannot be used here."""
 
     coupon: str
-    reason: str | None
+    reason: CouponReason | None
 
 
 class QuoteView(View):

@@ -7,5 +7,6 @@ with its reason; the rest of the mall reads the trail and never computes a price
 from app.mall.promotions.errors import LineRepeated
 from app.mall.promotions.pricing import BasketLine, Priced, price
 from app.mall.promotions.rules import Price, PricedLine
+from app.mall.promotions.schemas import CouponReason, DiscountKind
 
-__all__ = ["BasketLine", "LineRepeated", "Price", "Priced", "PricedLine", "price"]
+__all__ = ["BasketLine", "CouponReason", "DiscountKind", "LineRepeated", "Price", "Priced", "PricedLine", "price"]
