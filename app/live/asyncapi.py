@@ -71,6 +71,10 @@ ticket opens one socket within 30 seconds. A missing, used or unknown one is ref
 problem. After a lost connection create a new ticket and append `since=room:EPOCH:SEQ`: the socket then sends exactly what
 was missed, or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whose number you have seen. All text is data,
 never HTML.
+
+What one person has in a room, whatever sockets they have: five messages a second and five at once, twenty taps a second and
+a hundred at once (`rate_limited` beyond), three sockets (the oldest gets the bye `replaced`). One socket sends at most twenty
+frames a second, forty at once.
 """
 
 

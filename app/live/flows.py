@@ -10,10 +10,11 @@ from redis.exceptions import RedisError
 from app import customers
 from app.core.auth import Actor
 from app.core.runtime import Runtime
-from app.live import records, rooms, snapshots, stream, takings, tickets
+from app.live import presence, records, rooms, snapshots, takings, tickets
 from app.live.errors import LiveUnavailable
+from app.live.presence import Counts
 from app.live.schemas import GatewaySnapshot, RoomMe, RoomReport, RoomSnapshot, TicketView
-from app.live.stream import Counts, Position
+from app.live.stream import Position
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ async def keep_counts(runtime: Runtime) -> None:
 async def _counts(runtime: Runtime, room_ids: Sequence[UUID]) -> dict[UUID, Counts]:
     """What Redis counted for the rooms; nothing while it does not answer."""
     try:
-        return await stream.counts_of(runtime.redis, room_ids)
+        return await presence.counts_of(runtime.redis, room_ids)
     except (RedisError, OSError) as error:
         log.warning("counts_unreachable", error=repr(error))
         return {}

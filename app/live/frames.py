@@ -78,7 +78,7 @@ class ChatSaid(Event, frozen=True, kw_only=True, tag="chat.said"):
 
 
 class ViewersCounted(Event, frozen=True, kw_only=True, tag="viewers.counted"):
-    """How many sockets watch now, over all gateways; at most every two seconds."""
+    """How many people watch now, over all gateways; at most every two seconds."""
 
     count: int
 
@@ -215,7 +215,7 @@ class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class Like(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="like"):
-    """Like the room `count` times (1 to 20), all taps since the last such frame. At most one frame a second."""
+    """Like the room `count` times (1 to 20), all taps since the last such frame."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=LIKES_AT_ONCE)] = 1
 

@@ -234,7 +234,7 @@ class RoomReport(View):
 
     room: RoomId
     status: RoomStatus
-    viewers: int = Field(description="Sockets now.")
+    viewers: int = Field(description="People now.")
     viewers_peak: int
     viewers_unique: int = Field(description="Customers who created a ticket.")
     likes: int

@@ -12,9 +12,10 @@ from redis.exceptions import RedisError
 
 from app.core.db import Session
 from app.core.runtime import Runtime
-from app.live import frames, records, rooms, shelf, stream
+from app.live import frames, presence, records, rooms, shelf, stream
+from app.live.presence import Counts
 from app.live.schemas import ChatMessage, RoomCounters, RoomSnapshot
-from app.live.stream import Counts, Position
+from app.live.stream import Position
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ async def take(runtime: Runtime, room_id: UUID) -> RoomSnapshot:
 async def _read_live(runtime: Runtime, room_id: UUID) -> _Live:
     try:
         position, messages = await stream.messages(runtime.redis, room_id)
-        counts = await stream.counts(runtime.redis, room_id)
+        counts = await presence.counts(runtime.redis, room_id)
     except (RedisError, OSError) as error:
         log.warning("snapshot_without_live_parts", error=repr(error))
         return _Live(None, Counts(0, 0, 0, 0), [])

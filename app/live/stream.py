@@ -26,13 +26,17 @@ MESSAGES = 50
 SAID_ONCE_S = 120
 """How long a repeated message is recognised by its speaker's own id."""
 
+SAYS_PER_S = 5
+SAYS_AT_ONCE = 5
+"""How much one person may say in a room, whatever sockets they have at whatever gateways."""
+
 _CHAT = frames.type_prefix(frames.ChatSaid)
 
 # What every script begins with: KEYS[1] to KEYS[3] are stream, meta and the last messages; ARGV[1] to ARGV[3] are a
 # fresh epoch, the stream's length and the keys' life. An epoch is valid for one run of one server: a server that started
 # from an older copy, or took over from another, may lack what viewers have seen. Where INFO is not allowed only lost keys
 # are noticed.
-_ROOM = """
+ROOM = """
 local stream, meta, messages = KEYS[1], KEYS[2], KEYS[3]
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or 'unknown'
@@ -52,36 +56,56 @@ local function append(epoch, event)
 end
 """
 
-# A repeat is recognised by the number of an event (a relay) or the speaker's id of a message (KEYS[5]), and writes nothing.
-_PUBLISH = """
-local counts, once = KEYS[4], KEYS[5]
+# What both ways of publishing begin with: append events and count the messages among them.
+_WRITE = """
+local counts = KEYS[4]
 local epoch = begin()
 local seq = tonumber(redis.call('HGET', meta, 'seq'))
-if once then
-  local said = redis.call('GET', once)
-  local first = said and string.match(said, '^' .. epoch .. ':(%d+)$')
-  if first then return {epoch, tonumber(first)} end
-end
-if ARGV[4] ~= '' then
-  local told = redis.call('HGET', meta, ARGV[4])
-  if told and tonumber(told) >= tonumber(ARGV[5]) then return {epoch, seq} end
-  redis.call('HSET', meta, ARGV[4], ARGV[5])
-end
-local chats = 0
-for i = 9, #ARGV do
-  seq = append(epoch, ARGV[i])
-  if string.sub(ARGV[i], 1, #ARGV[6]) == ARGV[6] then
-    chats = chats + 1
-    redis.call('RPUSH', messages, seq .. ':' .. ARGV[i])
+local function write(first)
+  local chats = 0
+  for i = first, #ARGV do
+    seq = append(epoch, ARGV[i])
+    if string.sub(ARGV[i], 1, #ARGV[4]) == ARGV[4] then
+      chats = chats + 1
+      redis.call('RPUSH', messages, seq .. ':' .. ARGV[i])
+    end
   end
+  if chats > 0 then
+    redis.call('LTRIM', messages, -ARGV[5], -1)
+    redis.call('HINCRBY', counts, 'chats', chats)
+  end
+  for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
 end
-if once then redis.call('SET', once, epoch .. ':' .. seq, 'EX', ARGV[7]) end
-if chats > 0 then
-  redis.call('LTRIM', messages, -ARGV[8], -1)
-  redis.call('HINCRBY', counts, 'chats', chats)
+"""
+
+# A repeat is recognised by the number of its event in the log, and writes nothing.
+_PUBLISH = """
+if ARGV[6] ~= '' then
+  local told = redis.call('HGET', meta, ARGV[6])
+  if told and tonumber(told) >= tonumber(ARGV[7]) then return {epoch, seq} end
+  redis.call('HSET', meta, ARGV[6], ARGV[7])
 end
-for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+write(8)
 return {epoch, seq}
+"""
+
+# A repeat is recognised by the speaker's own id of the message (KEYS[5]); it costs nothing and writes nothing. KEYS[6] is
+# the moment at which the speaker's budget will be whole again.
+_SAY = """
+local once, budget = KEYS[5], KEYS[6]
+local said = redis.call('GET', once)
+local first = said and string.match(said, '^' .. epoch .. ':(%d+)$')
+if first then return {epoch, tonumber(first), 0} end
+local every, at_once = tonumber(ARGV[7]), tonumber(ARGV[8])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local whole = math.max(now, tonumber(redis.call('GET', budget) or '0'))
+local wait = whole - now - (at_once - 1) * every
+if wait > 0 then return {epoch, seq, wait} end
+redis.call('SET', budget, whole + every, 'PX', whole + every - now)
+write(9)
+redis.call('SET', once, epoch .. ':' .. seq, 'EX', ARGV[6])
+return {epoch, seq, 0}
 """
 
 # Where the stream ends. A caller that has read more than there is shows that the server lost history.
@@ -99,57 +123,6 @@ local epoch = begin()
 return {epoch, tonumber(redis.call('HGET', meta, 'seq')), redis.call('LRANGE', messages, 0, -1)}
 """
 
-# Who watches: gateways that were silent for ten seconds no longer count.
-_WATCHING = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function watching(presence)
-  local viewers, silent, all = 0, {}, redis.call('HGETALL', presence)
-  for i = 1, #all, 2 do
-    local count, at = string.match(all[i + 1], '^(%d+):(%d+)$')
-    if now - tonumber(at) > 10000 then silent[#silent + 1] = all[i] else viewers = viewers + tonumber(count) end
-  end
-  return viewers, silent
-end
-"""
-
-_COUNTS = """
-local viewers = watching(KEYS[2])
-local kept = redis.call('HMGET', KEYS[1], 'peak', 'likes', 'chats')
-return {viewers, tonumber(kept[1] or '0'), tonumber(kept[2] or '0'), tonumber(kept[3] or '0')}
-"""
-
-# One heartbeat of one gateway for one room: who watches, and the likes since the last one. It announces a number that has
-# changed when its turn has come, in one script, so that several gateways announce once. A repeat is recognised by the
-# heartbeat's number, and its likes are not counted again.
-_BEAT = """
-local counts, presence = KEYS[4], KEYS[5]
-redis.call('HSET', presence, ARGV[4], ARGV[5] .. ':' .. now)
-local viewers, silent = watching(presence)
-if #silent > 0 then redis.call('HDEL', presence, unpack(silent)) end
-local beat = 'beat:' .. ARGV[4]
-if tonumber(redis.call('HGET', counts, beat) or '0') < tonumber(ARGV[7]) then
-  redis.call('HINCRBY', counts, 'likes', ARGV[6])
-  redis.call('HSET', counts, beat, ARGV[7])
-end
-local told = redis.call('HMGET', counts, 'peak', 'likes_told', 'likes_at', 'viewers_told', 'viewers_at', 'likes')
-local likes = tonumber(told[6] or '0')
-if viewers > tonumber(told[1] or '0') then redis.call('HSET', counts, 'peak', viewers) end
-local function tell(kind, count)
-  append(begin(), string.format('{"type":"%s","count":%d}', kind, count))
-end
-if likes ~= tonumber(told[2] or '0') and now - tonumber(told[3] or '0') >= 1000 then
-  tell('likes.counted', likes)
-  redis.call('HSET', counts, 'likes_told', likes, 'likes_at', now)
-end
-if viewers ~= tonumber(told[4] or '0') and now - tonumber(told[5] or '0') >= 2000 then
-  tell('viewers.counted', viewers)
-  redis.call('HSET', counts, 'viewers_told', viewers, 'viewers_at', now)
-end
-for i = 1, 5 do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
-return viewers
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -157,6 +130,14 @@ class Position:
 
     epoch: str
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where a message stands, or, when `wait_ms` is above 0, how long its speaker must wait."""
+
+    position: Position
+    wait_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,68 +149,60 @@ class Entry:
     event: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What the gateways have counted: sockets now and at most, likes and messages in all."""
-
-    viewers: int
-    peak_viewers: int
-    likes: int
-    chats: int
-
-
-_publish = Script(_ROOM + _PUBLISH)
-_position = Script(_ROOM + _POSITION)
-_messages = Script(_ROOM + _MESSAGES)
-_beat = Script(_ROOM + _WATCHING + _BEAT)
-_counts = Script(_WATCHING + _COUNTS)
+_publish = Script(ROOM + _WRITE + _PUBLISH)
+_say = Script(ROOM + _WRITE + _SAY)
+_position = Script(ROOM + _POSITION)
+_messages = Script(ROOM + _MESSAGES)
 
 
 def stream_key(room_id: UUID) -> str:
-    return _key(room_id, "stream")
+    return room_key(room_id, "stream")
 
 
-def _key(room_id: UUID, name: str) -> str:
+def room_key(room_id: UUID, name: str) -> str:
+    """A key of the room. All of them share a hash tag."""
     return f"live:{{{wire('rom', room_id)}}}:{name}"
 
 
 def _words(room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> tuple[list[str], list[Any]]:
-    keys = [_key(room_id, name) for name in ("stream", "meta", "messages", *names)]
+    keys = [room_key(room_id, name) for name in ("stream", "meta", "messages", *names)]
     return keys, [secrets.token_hex(6), MAX_LENGTH, KEEP_S, *arguments]
 
 
-async def _run(script: Script, redis: Redis, room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> Any:
+async def run(script: Script, redis: Redis, room_id: UUID, names: Sequence[str], *arguments: bytes | str | int) -> Any:
+    """A script that begins with `ROOM`. Its KEYS from 4 on are those of the names, its ARGV from 4 on the arguments."""
     keys, words = _words(room_id, names, *arguments)
     return await script.run(redis, keys, *words)
 
 
 async def publish(
-    redis: Redis,
-    room_id: UUID,
-    *events: bytes,
-    log_seq: int | None = None,
-    source: str = "log",
-    once: str | None = None,
+    redis: Redis, room_id: UUID, *events: bytes, log_seq: int | None = None, source: str = "log"
 ) -> Position:
     """Append encoded events to the room's stream, in one step. Answers where the stream then ends.
 
     With `log_seq` (relays, which send in log order) all events of one event go in one call, and a call whose number is
-    not above the highest this `source` has sent to the room writes nothing. With `once` (the name of a message) a
-    repeat within `SAID_ONCE_S` writes nothing and answers the position of the first. Messages are counted here.
+    not above the highest this `source` has sent to the room writes nothing. Messages are counted here.
     """
-    answer = await _run(
-        _publish,
+    told = "" if log_seq is None else f"told:{source}"
+    return _as_position(await run(_publish, redis, room_id, ["counts"], _CHAT, MESSAGES, told, log_seq or 0, *events))
+
+
+async def say(redis: Redis, room_id: UUID, message: bytes, *, speaker: str, message_id: str) -> Said:
+    """Append what a person says, unless they speak too fast. A repeat under their own id within `SAID_ONCE_S` writes
+    nothing and answers the position of the first."""
+    answer = await run(
+        _say,
         redis,
         room_id,
-        ["counts"] if once is None else ["counts", f"said:{once}"],
-        "" if log_seq is None else f"told:{source}",
-        log_seq or 0,
+        ["counts", f"said:{speaker}:{message_id}", f"speech:{speaker}"],
         _CHAT,
-        SAID_ONCE_S,
         MESSAGES,
-        *events,
+        SAID_ONCE_S,
+        1000 // SAYS_PER_S,
+        SAYS_AT_ONCE,
+        message,
     )
-    return _as_position(answer)
+    return Said(_as_position(answer), int(answer[2]))
 
 
 def _as_position(answer: Any) -> Position:
@@ -274,7 +247,7 @@ async def read(
 
 async def messages(redis: Redis, room_id: UUID) -> tuple[Position, list[tuple[int, bytes]]]:
     """Where the stream ends, and the last messages up to there with their numbers, oldest first."""
-    epoch, seq, kept = await _run(_messages, redis, room_id, ())
+    epoch, seq, kept = await run(_messages, redis, room_id, ())
     pairs = [entry.partition(b":") for entry in kept]
     return _as_position((epoch, seq)), [(int(number), event) for number, _, event in pairs]
 
@@ -283,26 +256,3 @@ async def newest(redis: Redis, room_id: UUID, *, until: int | None = None, limit
     """The last `limit` events up to number `until`, oldest first."""
     top = "+" if until is None else f"{until}-0"
     return entries(await redis.xrevrange(stream_key(room_id), max=top, min="-", count=limit))[::-1]
-
-
-async def beat(redis: Redis, room_id: UUID, gateway: str, *, number: int, viewers: int, likes: int) -> int:
-    """One gateway's heartbeat for a room, with the likes since its last one. Answers the viewers over all gateways.
-
-    Numbers rise from one heartbeat to the next; likes under a number that this gateway has already sent for the room are
-    not counted again. A gateway that is silent for ten seconds no longer counts. Announces changed numbers to the room,
-    likes at most once a second and viewers at most every two.
-    """
-    names = ("counts", "presence")
-    return int(await _run(_beat, redis, room_id, names, gateway, viewers, likes, number))
-
-
-async def counts(redis: Redis, room_id: UUID) -> Counts:
-    """The room's numbers as the gateways have them; zeros when nothing was counted."""
-    return (await counts_of(redis, [room_id]))[room_id]
-
-
-async def counts_of(redis: Redis, room_ids: Sequence[UUID]) -> dict[UUID, Counts]:
-    """The same of several rooms, in one round trip."""
-    calls = [[_key(room_id, "counts"), _key(room_id, "presence")] for room_id in room_ids]
-    answers = await _counts.run_all(redis, calls, keys=2) if calls else []
-    return {room_id: Counts(*answer) for room_id, answer in zip(room_ids, answers, strict=True)}

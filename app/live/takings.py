@@ -9,9 +9,9 @@ import msgspec
 from app.core.auth import Actor
 from app.core.db import BulkInsert, Session, Statement
 from app.live.models import LiveTaking, LiveTally
+from app.live.presence import Counts
 from app.live.records import find_in_scope
 from app.live.schemas import RoomReport
-from app.live.stream import Counts
 
 CONSUMER = "live.takings"
 

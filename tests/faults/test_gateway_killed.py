@@ -7,7 +7,7 @@ import httpx
 
 from app.core.ids import new_id, parse
 from app.core.redis import Redis
-from app.live import stream
+from app.live import presence, stream
 from app.live.frames import ChatSaid, encode
 from app.live.tickets import Pass, issue
 from tests.faults.conftest import Start, Victim
@@ -47,7 +47,7 @@ async def test_viewers_of_a_killed_gateway_miss_nothing_elsewhere(
         async with asyncio.timeout(20):
             while True:
                 report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
-                if (await stream.counts(redis, room_id)).viewers == report["viewers"] == viewers:
+                if (await presence.counts(redis, room_id)).viewers == report["viewers"] == viewers:
                     return
                 await asyncio.sleep(0.05)
 

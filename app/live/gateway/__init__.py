@@ -6,6 +6,7 @@
     rooms.py      all rooms of the process: one reader for all, heartbeats, slow viewers
     hub.py        one room: ring, hot set, frames
     pace.py       how often a room sends, by the load of the core
+    pulse.py      what Redis is to be told of one room: who came and went, and who tapped
     joining.py    welcome, resume by `since`, resync, gap
     speech.py     what viewers send
     snapshots.py  the room's snapshot from the API, one request at a time

@@ -14,7 +14,8 @@ import msgspec
 from app.live import frames
 from app.live.gateway import metrics, wire
 from app.live.gateway.pace import Pace
-from app.live.gateway.viewers import NEVER, Viewer
+from app.live.gateway.pulse import Pulse
+from app.live.gateway.viewers import NEVER, Person, Viewer
 from app.live.stream import Entry, Position
 
 RING = 512
@@ -49,19 +50,21 @@ class Hub:
         history: Sequence[Entry],
         *,
         pace: Pace,
+        pulse: Pulse,
         on_end: Callable[["Hub"], None],
     ) -> None:
         self.room_id = room_id
+        self.pulse = pulse
         self._pace = pace
         self.epoch = position.epoch
         self.seq = self.sent = self.base = position.seq
         self.ring: deque[bytes] = deque(maxlen=RING)
         self.pending: list[bytes] = []
         self.viewers: set[Viewer] = set()
+        self.people: dict[str, Person] = {}
         self.hot: set[Viewer] = set()
         self.slow: set[Viewer] = set()
         self.ended = False
-        self.likes = 0
         self._mutes: dict[str, tuple[int, float]] = {}
         self._truth_at = 0.0
         self._informed = asyncio.Event()
@@ -152,6 +155,12 @@ class Hub:
         self._announce_move()
         return displaced
 
+    def admit(self, viewer: Viewer) -> None:
+        """One more socket, of somebody who may have others here."""
+        viewer.person = self.people.setdefault(viewer.customer, viewer.person)
+        viewer.person.sockets.append(viewer)
+        self.viewers.add(viewer)
+
     def join(self, viewer: Viewer) -> None:
         """The viewer has everything up to `sent` and gets the next frame with all others."""
         viewer.holds = self.sent
@@ -168,6 +177,11 @@ class Hub:
         self.hot.discard(viewer)
         self.slow.discard(viewer)
         self.viewers.discard(viewer)
+        own = viewer.person.sockets
+        if viewer in own:
+            own.remove(viewer)
+        if not own and self.people.get(viewer.customer) is viewer.person:
+            del self.people[viewer.customer]
 
     def missed(self, seq: int) -> list[bytes] | None:
         """Events from `seq + 1` to `sent`; None when the ring does not reach back so far."""

@@ -13,12 +13,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.core.redis import Redis
-from app.live import stream
+from app.live import presence, stream
 from app.live.errors import LiveUnavailable
-from app.live.frames import ByeCode
+from app.live.frames import ByeCode, ErrorCode
 from app.live.gateway import joining, metrics
 from app.live.gateway.hub import RING, Hub
 from app.live.gateway.pace import Pace
+from app.live.gateway.pulse import Pulse
 from app.live.gateway.snapshots import Snapshots
 from app.live.gateway.viewers import Viewer
 
@@ -47,8 +48,7 @@ class Rooms:
         self._on_end = on_end
         self._pace = Pace()
         self._opening: dict[UUID, asyncio.Task[Hub]] = {}
-        self._left: dict[UUID, int] = {}
-        self._untold: dict[UUID, tuple[int, int]] = {}
+        self._pulses: dict[UUID, Pulse] = {}
         self._beats = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -90,14 +90,21 @@ class Rooms:
                 raise LiveUnavailable from error
             if self.hubs.get(room_id) is hub:
                 break
-        hub.viewers.add(viewer)
+        hub.admit(viewer)
+        hub.pulse.came(self._name(viewer), viewer)
         metrics.VIEWERS.inc()
+        for oldest in viewer.person.beyond():
+            self._drop(oldest, ByeCode.REPLACED)
         return hub
+
+    def _name(self, viewer: Viewer) -> str:
+        return presence.socket_name(self.name, viewer.number, viewer.customer)
 
     async def _open(self, room_id: UUID) -> Hub:
         position = await stream.position(self._redis, room_id)
         history = await stream.newest(self._redis, room_id, until=position.seq, limit=RING)
-        hub = Hub(room_id, position, history, pace=self._pace, on_end=self._on_end)
+        pulse = self._pulses.setdefault(room_id, Pulse())
+        hub = Hub(room_id, position, history, pace=self._pace, pulse=pulse, on_end=self._on_end)
         try:
             shot = await self._snapshots.of(hub)
         except LiveUnavailable:
@@ -111,6 +118,7 @@ class Rooms:
     def leave(self, hub: Hub, viewer: Viewer) -> None:
         """Forget the viewer, and the room with its last one."""
         if viewer in hub.viewers:
+            hub.pulse.went(self._name(viewer))
             metrics.VIEWERS.dec()
         hub.leave(viewer)
         if not hub.viewers and self.hubs.get(hub.room_id) is hub:
@@ -118,7 +126,6 @@ class Rooms:
 
     def _close(self, hub: Hub) -> None:
         del self.hubs[hub.room_id]
-        self._left[hub.room_id] = self._left.get(hub.room_id, 0) + hub.likes
         hub.stop()
         self._snapshots.forget(hub.room_id)
         metrics.ROOMS.dec()
@@ -197,25 +204,36 @@ class Rooms:
 
     async def _beat(self) -> float:
         """Send a heartbeat for each room, also for those that the last viewer has left."""
-        for room_id in {*self.hubs, *self._left, *self._untold}:
+        for room_id in list(self._pulses):
             await self._tell(room_id)
         return _BEAT_EVERY_S
 
     async def _tell(self, room_id: UUID) -> None:
-        """One heartbeat. Its likes wait under its number until Redis has answered, so they count exactly once."""
+        pulse = self._pulses[room_id]
         while True:
-            hub = self.hubs.get(room_id)
-            if room_id not in self._untold:
-                likes = self._left.pop(room_id, 0)
-                if hub is not None:
-                    likes, hub.likes = likes + hub.likes, 0
-                self._untold[room_id] = (next(self._beats), likes)
-            number, likes = self._untold[room_id]
-            viewers = len(hub.viewers) if hub is not None else 0
-            await stream.beat(self._redis, room_id, self.name, number=number, viewers=viewers, likes=likes)
-            del self._untold[room_id]
-            if room_id not in self._left:
+            answer = await presence.tell(self._redis, room_id, self.name, pulse.next(next(self._beats)))
+            pulse.told(answer)
+            self._mind_budgets(pulse, answer)
+            if room_id in self.hubs or room_id in self._opening:
                 return
+            if pulse.idle:
+                del self._pulses[room_id]
+                return
+
+    def _mind_budgets(self, pulse: Pulse, answer: presence.Answer) -> None:
+        """What one person may have at all gateways together: newer sockets replace the oldest, and hearts beyond the budget
+        did not count."""
+        for name in answer.replaced:
+            viewer = pulse.open.get(name)
+            if viewer is not None and viewer in viewer.person.sockets:
+                viewer.person.sockets.remove(viewer)
+                self._drop(viewer, ByeCode.REPLACED)
+        if not answer.over:
+            return
+        over = set(answer.over)
+        for viewer in list(pulse.open.values()):
+            if viewer.customer in over:
+                viewer.refuse(ErrorCode.RATE_LIMITED, None, retry_after_ms=1_000)
 
     async def _mind_the_slow(self) -> float:
         """Viewers who have received most of what was unsent come back; the others are disconnected after ten seconds."""

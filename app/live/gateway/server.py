@@ -4,13 +4,11 @@ import asyncio
 import json
 import logging
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
-from uuid import UUID
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -40,7 +38,6 @@ from app.live.gateway.viewers import NEVER, Viewer
 log = structlog.get_logger(__name__)
 
 SOCKET_PATH = "/v1/live/socket"
-SOCKETS_PER_CUSTOMER = 3
 END_GRACE_S = 3.0
 STOP_S = 10.0
 _PING_EVERY_S = 25
@@ -56,7 +53,7 @@ class Gateway:
         self._redemption = Redemption(self._redis)
         self._snapshots = Snapshots(settings)
         self._rooms = Rooms(self._redis, self._snapshots, drop=self._drop, on_end=self._end)
-        self._sockets: defaultdict[UUID, list[Viewer]] = defaultdict(list)
+        self._viewers: set[Viewer] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: Server | None = None
         self.port = 0
@@ -85,9 +82,8 @@ class Gateway:
         """Accept no more sockets, tell every viewer when to come back, and send the last heartbeats."""
         assert self._server is not None
         self._server.close(close_connections=False)
-        for viewers in list(self._sockets.values()):
-            for viewer in list(viewers):
-                self._drop(viewer, ByeCode.RESTARTING)
+        for viewer in list(self._viewers):
+            self._drop(viewer, ByeCode.RESTARTING)
         try:
             async with asyncio.timeout(STOP_S):
                 while self._tasks:
@@ -129,7 +125,7 @@ class Gateway:
     async def _serve_viewer(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Socket)
         viewer = Viewer(connection, connection.admitted)
-        self._register(viewer)
+        self._viewers.add(viewer)
         hub: Hub | None = None
         try:
             hub = await self._rooms.enter(viewer)
@@ -150,29 +146,15 @@ class Gateway:
         finally:
             if hub is not None:
                 self._rooms.leave(hub, viewer)
-            self._unregister(viewer)
+            self._viewers.discard(viewer)
         await connection.wait_closed()
-
-    def _register(self, viewer: Viewer) -> None:
-        """Keep the newest sockets of a person: a phone that reconnects leaves dead ones behind."""
-        own = self._sockets[viewer.customer_id]
-        own.append(viewer)
-        for oldest in own[:-SOCKETS_PER_CUSTOMER]:
-            self._drop(oldest, ByeCode.REPLACED)
-
-    def _unregister(self, viewer: Viewer) -> None:
-        own = self._sockets.get(viewer.customer_id, [])
-        if viewer in own:
-            own.remove(viewer)
-        if not own:
-            self._sockets.pop(viewer.customer_id, None)
 
     def _drop(self, viewer: Viewer, why: ByeCode) -> None:
         """Send `bye` and close. Returns at once."""
         if why == ByeCode.TOO_SLOW:
             metrics.DROPPED.inc()
         viewer.holds = NEVER
-        self._unregister(viewer)
+        self._viewers.discard(viewer)
         close = frames.CLOSES[why]
         wait_ms = random.randint(500, 5_000) if close.comes_back else None
         viewer.tell(frames.Bye(code=why, retry_after_ms=wait_ms))

@@ -35,7 +35,7 @@ async def hear(redis: Redis, hub: Hub, viewer: Viewer, message: str | bytes) -> 
             raise msgspec.DecodeError("binary")
         frame = frames.decode_client(message)
     except (msgspec.DecodeError, UnicodeError):
-        _refuse(viewer, ErrorCode.VALIDATION_FAILED, _ref(message))
+        viewer.refuse(ErrorCode.VALIDATION_FAILED, _ref(message))
         return
     if isinstance(frame, frames.Ping):
         viewer.tell(frames.Pong())
@@ -48,47 +48,47 @@ async def hear(redis: Redis, hub: Hub, viewer: Viewer, message: str | bytes) -> 
 def _like(hub: Hub, viewer: Viewer, frame: frames.Like) -> None:
     if hub.ended:
         return
-    wait_s = viewer.hearts.take()
+    wait_s = viewer.person.hearts.take(frame.count)
     if wait_s:
-        _refuse(viewer, ErrorCode.RATE_LIMITED, None, retry_after_ms=int(wait_s * 1000) + 1)
+        viewer.refuse(ErrorCode.RATE_LIMITED, None, retry_after_ms=int(wait_s * 1000) + 1)
         return
-    hub.likes += frame.count
+    hub.pulse.tapped(viewer.customer, frame.count)
     metrics.HEARD.labels("liked").inc()
 
 
 async def _say(redis: Redis, hub: Hub, viewer: Viewer, frame: frames.Say) -> None:
     text = frame.text.strip()
     if not text or not frame.id.isprintable() or not is_plain(text):
-        _refuse(viewer, ErrorCode.VALIDATION_FAILED, frame.id)
+        viewer.refuse(ErrorCode.VALIDATION_FAILED, frame.id)
         return
     if not await hub.informed():
-        _refuse(viewer, ErrorCode.LIVE_UNAVAILABLE, frame.id)
+        viewer.refuse(ErrorCode.LIVE_UNAVAILABLE, frame.id)
         return
     if hub.ended:
-        _refuse(viewer, ErrorCode.LIVE_ROOM_ENDED, frame.id)
+        viewer.refuse(ErrorCode.LIVE_ROOM_ENDED, frame.id)
         return
     if hub.muted_until(viewer) > time.time():
-        _refuse(viewer, ErrorCode.MUTED, frame.id)
+        viewer.refuse(ErrorCode.MUTED, frame.id)
         return
-    wait_s = viewer.said.take()
+    wait_s = viewer.person.said.take()
     if wait_s:
-        _refuse(viewer, ErrorCode.RATE_LIMITED, frame.id, retry_after_ms=int(wait_s * 1000) + 1)
+        viewer.refuse(ErrorCode.RATE_LIMITED, frame.id, retry_after_ms=int(wait_s * 1000) + 1)
         return
-    said = frames.ChatSaid(
+    message = frames.ChatSaid(
         id=frame.id, customer=viewer.customer, name=viewer.admitted.name, text=text, at=rfc3339(utc_now())
     )
     try:
-        await stream.publish(redis, hub.room_id, frames.encode(said), once=f"{viewer.customer}:{frame.id}")
+        said = await stream.say(
+            redis, hub.room_id, frames.encode(message), speaker=viewer.customer, message_id=frame.id
+        )
     except (RedisError, OSError) as error:
         log.warning("chat_lost", error=repr(error))
-        _refuse(viewer, ErrorCode.LIVE_UNAVAILABLE, frame.id)
+        viewer.refuse(ErrorCode.LIVE_UNAVAILABLE, frame.id)
+        return
+    if said.wait_ms:
+        viewer.refuse(ErrorCode.RATE_LIMITED, frame.id, retry_after_ms=said.wait_ms)
         return
     metrics.HEARD.labels("said").inc()
-
-
-def _refuse(viewer: Viewer, code: ErrorCode, ref: str | None, *, retry_after_ms: int | None = None) -> None:
-    metrics.HEARD.labels(code).inc()
-    viewer.tell(frames.Error(code=code, ref=ref, retry_after_ms=retry_after_ms))
 
 
 def _ref(message: str | bytes) -> str | None:

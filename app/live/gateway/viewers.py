@@ -1,17 +1,21 @@
-"""One viewer: the socket, how far they are in the stream, and how much they may send."""
+"""One viewer: the socket, how far they are in the stream, and who is behind it."""
 
 import asyncio
+import itertools
 import time
-from uuid import UUID
+from collections.abc import Iterator
 
 from websockets.asyncio.server import ServerConnection
 
 from app.core.ids import wire as wire_id
-from app.live import frames
-from app.live.gateway import wire
+from app.live import frames, stream
+from app.live.frames import ErrorCode
+from app.live.gateway import metrics, wire
+from app.live.presence import SOCKETS_PER_PERSON, TAPS_AT_ONCE, TAPS_PER_S
 from app.live.tickets import Pass
 
 NEVER = 1 << 62
+_NUMBERS = itertools.count(1)
 
 
 class Bucket:
@@ -36,6 +40,23 @@ class Bucket:
         return (count - self._tokens) / self._rate
 
 
+class Person:
+    """Somebody in one room, as far as this process sees: all their sockets here share what they may send. Redis limits them
+    over all processes; what is refused here costs it nothing."""
+
+    __slots__ = ("hearts", "said", "sockets")
+
+    def __init__(self) -> None:
+        self.sockets: list[Viewer] = []
+        self.hearts = Bucket(TAPS_PER_S, TAPS_AT_ONCE)
+        self.said = Bucket(stream.SAYS_PER_S, stream.SAYS_AT_ONCE)
+
+    def beyond(self) -> Iterator["Viewer"]:
+        """Take away the oldest sockets that the newest replace: a phone that reconnects leaves dead ones behind."""
+        while len(self.sockets) > SOCKETS_PER_PERSON:
+            yield self.sockets.pop(0)
+
+
 class Viewer:
     """`epoch` and `seq` say how far the viewer is while outside of the hot set; inside it is as far as the hub has sent.
 
@@ -49,10 +70,10 @@ class Viewer:
         "customer",
         "epoch",
         "frames",
-        "hearts",
         "holds",
+        "number",
+        "person",
         "protocol",
-        "said",
         "seq",
         "slow_since",
         "transport",
@@ -68,13 +89,9 @@ class Viewer:
         self.seq = 0
         self.holds = NEVER
         self.slow_since: float | None = None
-        self.hearts = Bucket(rate=1, burst=5)
-        self.said = Bucket(rate=5, burst=5)
+        self.number = next(_NUMBERS)
+        self.person = Person()
         self.frames = Bucket(rate=20, burst=40)
-
-    @property
-    def customer_id(self) -> UUID:
-        return self.admitted.customer_id
 
     @property
     def open(self) -> bool:
@@ -88,6 +105,11 @@ class Viewer:
         """A small frame for this viewer alone; dropped while their network is congested."""
         if wire.unsent(self.connection) <= wire.BUFFER_LIMIT_BYTES:
             self.write(wire.text(frames.encode(frame)))
+
+    def refuse(self, code: ErrorCode, ref: str | None, *, retry_after_ms: int | None = None) -> None:
+        """Say that one of their frames was refused."""
+        metrics.HEARD.labels(code).inc()
+        self.tell(frames.Error(code=code, ref=ref, retry_after_ms=retry_after_ms))
 
     def drained_now(self) -> bool:
         return wire.unsent(self.connection) <= wire.BUFFER_LIMIT_BYTES // 2

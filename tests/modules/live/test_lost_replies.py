@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core import redis as core_redis
-from app.core.ids import new_id
+from app.core.ids import new_id, wire
 from app.core.redis import Redis
 from app.core.settings import Settings
-from app.live import stream
+from app.live import presence, stream
 from app.live.gateway import opened
 from tests.modules.live.conftest import Eventually, Hall
 from tests.modules.live.lossy import Lossy
@@ -45,7 +45,7 @@ async def test_a_message_whose_receipt_was_lost_is_said_once(shaky: Hall, lossy:
     await speaker.send(type="say", id="c2", text="end")
     await speaker.heard("chat.said", 2)
     assert speaker.texts() == await said(shaky) == ["only once", "end"]
-    assert (await stream.counts(shaky.redis, shaky.room_id)).chats == 2
+    assert (await presence.counts(shaky.redis, shaky.room_id)).chats == 2
 
 
 async def test_a_doubtful_message_may_be_sent_again_on_another_socket(shaky: Hall, lossy: Lossy) -> None:
@@ -68,16 +68,22 @@ async def test_a_doubtful_message_may_be_sent_again_on_another_socket(shaky: Hal
     while "end" not in back.texts():
         await back.next()
     assert sorted(await said(shaky)) == ["another person's first", "doubtful", "end"]
-    assert (await stream.counts(shaky.redis, shaky.room_id)).chats == 3
+    assert (await presence.counts(shaky.redis, shaky.room_id)).chats == 3
 
 
 async def test_a_repeat_is_answered_with_the_number_of_the_first(redis: Redis) -> None:
     room_id = new_id()
-    first = await stream.publish(redis, room_id, b'{"type":"chat.said"}', once="cus_a:1")
-    await stream.publish(redis, room_id, b'{"type":"chat.said"}', once="cus_a:2")
-    assert await stream.publish(redis, room_id, b'{"type":"chat.said"}', once="cus_a:1") == first
+    first = await stream.say(redis, room_id, b'{"type":"chat.said"}', speaker="cus_a", message_id="1")
+    await stream.say(redis, room_id, b'{"type":"chat.said"}', speaker="cus_a", message_id="2")
+    assert await stream.say(redis, room_id, b'{"type":"chat.said"}', speaker="cus_a", message_id="1") == first
     assert (await stream.position(redis, room_id)).seq == 2
     assert 0 < await redis.ttl(stream.stream_key(room_id).replace("stream", "said:cus_a:1")) <= stream.SAID_ONCE_S
+
+
+def beat(number: int, *, came: tuple[int, ...] = (), went: tuple[int, ...] = (), taps: int) -> presence.Beat:
+    """A heartbeat of a gateway whose sockets are of different people."""
+    here, gone = [[presence.socket_name("gateway-one", one, f"cus_{one}") for one in some] for some in (came, went)]
+    return presence.Beat(number=number, came=here, went=gone, taps={"cus_fan": taps})
 
 
 async def test_likes_of_a_beat_whose_answer_was_lost_count_once(
@@ -85,12 +91,12 @@ async def test_likes_of_a_beat_whose_answer_was_lost_count_once(
 ) -> None:
     async with lossy.opened(settings) as given:
         shaky_redis = core_redis.connect(given)
-        await stream.beat(shaky_redis, hall.room_id, "gateway-one", number=1, viewers=3, likes=20)
+        await presence.tell(shaky_redis, hall.room_id, "gateway-one", beat(1, came=(1, 2, 3), taps=20))
         lossy.lose("gateway-one", 2)
-        await stream.beat(shaky_redis, hall.room_id, "gateway-one", number=2, viewers=4, likes=5)
+        await presence.tell(shaky_redis, hall.room_id, "gateway-one", beat(2, came=(4, 5), went=(1,), taps=5))
         await shaky_redis.aclose()
-    await stream.beat(redis, hall.room_id, "gateway-two", number=1, viewers=0, likes=7)
-    counts = await stream.counts(redis, hall.room_id)
+    await presence.tell(redis, hall.room_id, "gateway-two", beat(1, taps=7))
+    counts = await presence.counts(redis, hall.room_id)
     assert (counts.likes, counts.viewers) == (32, 4)
 
 
@@ -104,7 +110,7 @@ async def test_likes_survive_a_beat_that_failed(shaky: Hall, lossy: Lossy, event
     await fan.until("likes.counted")
     while fan.of("likes.counted")[-1]["count"] < 23:
         await fan.next()
-    assert (await stream.counts(shaky.redis, shaky.room_id)).likes == 23
+    assert (await presence.counts(shaky.redis, shaky.room_id)).likes == 23
 
 
 async def test_a_ticket_whose_answer_was_lost_still_opens_its_one_socket(shaky: Hall, lossy: Lossy) -> None:
@@ -122,8 +128,9 @@ async def test_likes_of_a_room_that_empties_during_a_beat_count_once(
 ) -> None:
     """The last viewer leaves, and another comes and goes, while Redis is being told of the likes."""
     rooms = shaky.gateway._rooms
-    first = await shaky.enter()
-    lossy.hold(f"{rooms.name}\r\n$1\r\n1\r\n$2\r\n20\r\n")  # the beat of one viewer and twenty likes
+    fan = new_id()
+    first = await shaky.enter(customer_id=fan)
+    lossy.hold(f":hearts:{wire('cus', fan)}")  # the beat with their taps
     await first.send(type="like", count=20)
     await eventually(lambda: lossy.holding)
     await first.close()
@@ -135,5 +142,5 @@ async def test_likes_of_a_room_that_empties_during_a_beat_count_once(
     await second.close()
     await eventually(lambda: not rooms.hubs)
     lossy.let_go()
-    await eventually(lambda: not rooms._left and not rooms._untold)
-    assert (await stream.counts(shaky.redis, shaky.room_id)).likes == 27
+    await eventually(lambda: not rooms._pulses)
+    assert (await presence.counts(shaky.redis, shaky.room_id)).likes == 27

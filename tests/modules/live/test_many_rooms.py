@@ -12,6 +12,7 @@ from app.live import stream
 from app.live.frames import LikesCounted, encode
 from app.live.gateway.hub import Hub
 from app.live.gateway.pace import Pace
+from app.live.gateway.pulse import Pulse
 from app.live.gateway.rooms import Rooms
 from app.live.gateway.snapshots import Snapshots
 from tests.modules.live.conftest import Eventually
@@ -28,7 +29,7 @@ async def rooms(settings: Settings, redis: Redis) -> AsyncIterator[Rooms]:
     for _ in range(ROOMS):
         room_id = new_id()
         position = await stream.position(redis, room_id)
-        reading.hubs[room_id] = Hub(room_id, position, [], pace=pace, on_end=lambda _: None)
+        reading.hubs[room_id] = Hub(room_id, position, [], pace=pace, pulse=Pulse(), on_end=lambda _: None)
     yield reading
     await reading.close()
     pace.close()

@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from app.core.ids import new_id, wire
 from app.core.redis import Redis
 from app.core.settings import Settings
-from app.live import stream
+from app.live import presence, stream
 from app.live.frames import MemberMuted, RoomEnded, encode
 from app.live.gateway import Gateway, opened, server
 from tests.modules.live.conftest import Eventually, Hall
@@ -345,7 +345,7 @@ async def test_likes_and_viewers_are_counted_over_the_room(hall: Hall) -> None:
             await one.next()
         while not one.of("viewers.counted") or one.of("viewers.counted")[-1]["count"] < 2:
             await one.next()
-    counts = await stream.counts(hall.redis, hall.room_id)
+    counts = await presence.counts(hall.redis, hall.room_id)
     assert (counts.likes, counts.viewers, counts.peak_viewers) == (23, 2, 2)
 
 
@@ -363,17 +363,19 @@ async def test_one_phone_does_not_make_a_rooms_hearts(hall: Hall) -> None:
     async with asyncio.timeout(10):
         while not viewer.of("likes.counted") or viewer.of("likes.counted")[-1]["count"] < counted:
             await viewer.next()
-    assert (await stream.counts(hall.redis, hall.room_id)).likes == counted
+    assert (await presence.counts(hall.redis, hall.room_id)).likes == counted
 
 
 async def test_two_gateways_announce_a_count_once(hall: Hall, redis: Redis) -> None:
     room_id = new_id()
     for number, gateway in enumerate(("a", "b", "a", "b"), start=1):
-        total = await stream.beat(redis, room_id, gateway, number=number, viewers=10, likes=5)
-    assert total == 20
+        came = [presence.socket_name(gateway, one, f"cus_{gateway}{one}") for one in range(10)]
+        beat = presence.Beat(number=number, came=came, taps={f"cus_{gateway}1": 5})
+        answer = await presence.tell(redis, room_id, gateway, beat)
+    assert answer == presence.Answer(20, 10, (), ())
     told = [entry.event for entry in await stream.after(redis, room_id, 0, limit=10)]
     assert told == [b'{"type":"likes.counted","count":5}', b'{"type":"viewers.counted","count":10}']
-    counts = await stream.counts(redis, room_id)
+    counts = await presence.counts(redis, room_id)
     assert (counts.viewers, counts.likes) == (20, 20)
 
 

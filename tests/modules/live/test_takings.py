@@ -13,7 +13,7 @@ from app.core.ids import new_id, parse, wire
 from app.core.paging import Paging
 from app.core.redis import Redis
 from app.core.runtime import Runtime
-from app.live import consumers, flows, rooms, stream, takings
+from app.live import consumers, flows, presence, rooms, stream, takings
 from app.live.frames import ChatSaid, encode
 from app.live.schemas import RoomStatus
 from tests import sql
@@ -184,7 +184,9 @@ async def test_counts_are_kept_when_redis_forgets_them(
     room: dict[str, Any], host: Person, redis: Redis, runtime: Runtime
 ) -> None:
     room_id: UUID = parse("rom", room["id"])
-    await stream.beat(redis, room_id, "gateway", number=1, viewers=87, likes=500)
+    came = [presence.socket_name("gateway", number, f"cus_{number}") for number in range(87)]
+    taps = {f"cus_{number}": 100 for number in range(5)}
+    await presence.tell(redis, room_id, "gateway", presence.Beat(number=1, came=came, taps=taps))
     said = ChatSaid(id="1", customer="cus_x", name="W**", text="hello", at="2026-11-21T00:00:00.000Z")
     await stream.publish(redis, room_id, *12 * [encode(said)])
     await flows.keep_counts(runtime)
