@@ -2,19 +2,16 @@
 
 A customer is one person; an identity is a name that WeChat gives to that person: an openid for each mini-program, a
 unionid across them. Two logins at once with the same new openid make one customer, because the identity's primary key
-decides. Phone numbers and addresses are sealed (`core.sealed`); other modules get masked names and never a phone number,
-except for the address that a parcel goes to. No event carries a name: events hold ids, and their readers ask here for
-masked names.
+decides. Phone numbers and addresses are sealed (`core.sealed`); other modules get masked names and never a phone number. No
+event carries a name: events hold ids, and their readers ask here for masked names.
 """
 
-from app.customers.addresses import address_snapshot
 from app.customers.errors import AddressesFull
 from app.customers.people import lock, masked_names, nickname, openid_of, recognise
 from app.customers.rules import mask
 
 __all__ = [
     "AddressesFull",
-    "address_snapshot",
     "lock",
     "mask",
     "masked_names",

@@ -125,15 +125,6 @@ async def update_address(
 
 
 async def delete_address(session: Session, customer_id: UUID, address_id: UUID) -> None:
-    """Strike an address from the book; orders keep their own copy. Raises NotFound."""
+    """Strike an address from the book. Raises NotFound."""
     if not await _DELETE.run(session, address_id=address_id, customer_id=customer_id):
         raise NotFound
-
-
-async def address_snapshot(session: Session, settings: Settings, customer_id: UUID, address_id: UUID) -> dict[str, Any]:
-    """Where a parcel goes, to be sealed into the order: name, phone, province, city, district, detail, in plain text.
-
-    Raises NotFound when it is not an address of this customer.
-    """
-    address = await get_address(session, settings, customer_id, address_id)
-    return address.model_dump(include={"name", "phone", "province", "city", "district", "detail"})

@@ -1,7 +1,7 @@
 """Rows of live rooms, and the one lock of a room with its reader's scope."""
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 import msgspec
@@ -67,7 +67,14 @@ def works_in_one_store(actor: Actor) -> bool:
     return actor.role in _OF_ONE_STORE
 
 
-def reach_of(actor: Actor) -> dict[str, Any]:
+class Reach(TypedDict, total=False):
+    """Which rooms a staff member reaches: those at one path, or those within a scope."""
+
+    own_path: str
+    scope: str
+
+
+def reach_of(actor: Actor) -> Reach:
     """What a staff member reaches. A single path is compared as it is: an index then answers in the list's own order."""
     return {"own_path": actor.scope_path} if works_in_one_store(actor) else {"scope": actor.scope}
 

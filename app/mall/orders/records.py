@@ -1,9 +1,9 @@
 """Rows of orders, and the one lock of an order with its reader's scope."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
@@ -116,6 +116,15 @@ _COLUMNS = ", ".join(f"o.{name}" for name in OrderRow.__struct_fields__)
 _LINE_COLUMNS = ", ".join(LineRow.__struct_fields__)
 _LINES_AS_JSON = "jsonb_build_object(" + ", ".join(f"'{n}', l.{n}" for n in LineRow.__struct_fields__) + ")"
 
+
+class Reach(TypedDict, total=False):
+    """Whose orders are read: a customer's, those credited to a guide, those within a scope; without any, all."""
+
+    customer_id: UUID
+    guide_id: UUID
+    scope: str
+
+
 REACH = {
     "customer_id": "o.customer_id = :customer_id",
     "scope": within("o.scope_path"),
@@ -169,18 +178,18 @@ _ORDERS = Listing(
 )
 
 
-def listing_of(reach: Mapping[str, Any]) -> Listing[_ReadWhole]:
+def listing_of(reach: Reach) -> Listing[_ReadWhole]:
     """Orders within a reach, newest first: a guide's are found by their credit, since theirs may be few among millions."""
     return _OF_GUIDE if "guide_id" in reach else _ORDERS
 
 
-def reach_of(actor: Actor) -> dict[str, Any]:
+def reach_of(actor: Actor) -> Reach:
     """What a staff member reaches: managers and above what was sold within their path, guides what they are credited for,
     wherever it was sold."""
     return {"guide_id": actor.id} if actor.role is Role.GUIDE else {"scope": actor.scope}
 
 
-async def lock(session: Session, order_id: UUID, **reach: Any) -> Order:
+async def lock(session: Session, order_id: UUID, **reach: Unpack[Reach]) -> Order:
     """Lock the order's row: first in the one lock order. `reach` says whose it must be (`customer_id=…`, or
     `**reach_of(actor)`); nothing is the system itself. Raises NotFound."""
     row = await _LOCK.first(session, order_id=order_id, **reach)
@@ -190,7 +199,7 @@ async def lock(session: Session, order_id: UUID, **reach: Any) -> Order:
     return Order(row, await _LINES.all(session, order_id=order_id), row.place_name, row.now)
 
 
-async def read(session: Session, order_id: UUID, **reach: Any) -> Order:
+async def read(session: Session, order_id: UUID, **reach: Unpack[Reach]) -> Order:
     """The order as it is committed, for a reader within reach. Raises NotFound."""
     row = await _ONE.first(session, order_id=order_id, **reach)
     if row is None:
