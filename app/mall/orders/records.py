@@ -128,9 +128,10 @@ class Reach(TypedDict, total=False):
 REACH = {
     "customer_id": "o.customer_id = :customer_id",
     "scope": within("o.scope_path"),
-    "guide_id": f"o.id IN ({attribution.ORDERS_OF_GUIDE})",
+    "guide_id": f"EXISTS (SELECT 1 FROM ({attribution.ORDERS_OF_GUIDE}) AS c WHERE c.order_id = o.id OFFSET 0)",
 }
-"""The conditions that say whose orders are read; `reach_of` gives their values."""
+"""The conditions that say whose orders are read; `reach_of` gives their values. OFFSET 0 keeps the planner from reading all
+that a guide was ever credited for."""
 
 _LOCK = Listing(
     f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now
@@ -170,17 +171,17 @@ _ORDERS = Listing(
         WHERE {{filters}} ORDER BY o.id DESC LIMIT :limit""",
     _ReadWhole,
     filters={
-        "customer_id": REACH["customer_id"],
-        "scope": REACH["scope"],
+        **REACH,
         "status": "o.status = :status",
         "after": "o.id < :after",
     },
 )
 
 
-def listing_of(reach: Reach) -> Listing[_ReadWhole]:
-    """Orders within a reach, newest first: a guide's are found by their credit, since theirs may be few among millions."""
-    return _OF_GUIDE if "guide_id" in reach else _ORDERS
+def listing_of(reach: Reach, status: OrderStatus | None = None) -> Listing[_ReadWhole]:
+    """Orders within a reach, newest first: a guide's are found by their credit, since theirs may be few among millions, but
+    unpaid ones by their status, since those are few anywhere."""
+    return _OF_GUIDE if "guide_id" in reach and status is not OrderStatus.UNPAID else _ORDERS
 
 
 def reach_of(actor: Actor) -> Reach:

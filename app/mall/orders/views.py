@@ -46,7 +46,7 @@ async def orders_in_scope(
 ) -> Page[OrderView]:
     """Orders within a staff member's reach, newest first."""
     reach = reach_of(actor)
-    rows = await paging.rows(session, OrderId, listing_of(reach), status=status, **reach)
+    rows = await paging.rows(session, OrderId, listing_of(reach, status), status=status, **reach)
     credit_of = await attribution.credits_of(session, [row.id for row in rows.items])
     return rows.page([order_view(whole(row), actions=[], credit_of=credit_of) for row in rows.items])
 
