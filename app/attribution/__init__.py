@@ -9,7 +9,7 @@ the next. For how long each kind of touch counts is a versioned rule of headquar
 opaque ids here.
 """
 
-from app.attribution.freezing import ORDERS_OF_GUIDE, Checkout, credits_of, explain, freeze
+from app.attribution.freezing import ORDERS_OF_GUIDE, Checkout, credits_of, credits_told_wrong, explain, freeze
 from app.attribution.promoters import end_promoter, move_promoter, register_promoter
 from app.attribution.schemas import (
     LineCredit,
@@ -36,6 +36,7 @@ __all__ = [
     "TouchpointKind",
     "close_room",
     "credits_of",
+    "credits_told_wrong",
     "end_promoter",
     "enter_room",
     "explain",

@@ -132,6 +132,13 @@ _EXPLAIN = Statement(
     _ExplainedRow,
 )
 
+_TOLD_WRONG = """
+    SELECT t.id, t.credit::text AS was, coalesce(f.credit::text, 'nothing') AS due
+    FROM (SELECT (l ->> 'line_id')::uuid AS id, jsonb_strip_nulls(l -> 'credit') AS credit
+          FROM told t CROSS JOIN jsonb_array_elements(t.payload -> 'lines') AS l WHERE t.type = :{event_type}) t
+    LEFT JOIN (SELECT a.line_id AS id, jsonb_strip_nulls(to_jsonb(a) - 'order_id' - 'decided_at') AS credit
+               FROM attribution_line a) f ON f.id = t.id
+    WHERE f.credit IS DISTINCT FROM t.credit"""
 ORDERS_OF_GUIDE = "SELECT order_id FROM attribution_line WHERE guide_id = :guide_id"
 """SQL that selects the orders with a line credited to a guide, for the scope of queries above."""
 
@@ -259,3 +266,9 @@ async def explain(session: Session, order_id: UUID) -> list[LineExplanation]:
         )
         for row in await _EXPLAIN.all(session, order_id=order_id)
     ]
+
+
+def credits_told_wrong(event_type: str) -> str:
+    """An audit's query, over `told`: lines whose credit in the events of the type that this parameter names is not the
+    frozen one."""
+    return _TOLD_WRONG.format(event_type=event_type)

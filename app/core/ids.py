@@ -27,10 +27,6 @@ def wire(prefix: str, key: UUID) -> str:
     return f"{prefix}_{base32.encode(key.bytes)}"
 
 
-def wire_or_none(prefix: str, key: UUID | None) -> str | None:
-    return None if key is None else wire(prefix, key)
-
-
 def parse(prefix: str, text: str) -> UUID:
     """The key inside a TypeID. Raises ValueError when it is malformed or has another prefix."""
     try:
@@ -100,7 +96,6 @@ RefundId = Annotated[UUID, _Wire("rfd")]
 DiscrepancyId = Annotated[UUID, _Wire("dsc")]
 TouchpointId = Annotated[UUID, _Wire("tpt")]
 TouchId = Annotated[UUID, _Wire("tch")]
-BondId = Annotated[UUID, _Wire("bnd")]
 DistributorId = Annotated[UUID, _Wire("dst")]
 ApplicationId = Annotated[UUID, _Wire("apl")]
 CommissionId = Annotated[UUID, _Wire("com")]
@@ -111,4 +106,3 @@ AttributionRuleId = Annotated[UUID, _Wire("atr")]
 RoomId = Annotated[UUID, _Wire("rom")]
 TipId = Annotated[UUID, _Wire("tip")]
 DeadLetterId = Annotated[UUID, _Wire("dlt")]
-TransferId = Annotated[UUID, _Wire("trf")]

@@ -55,6 +55,9 @@ _CHECKS = checks(
             WHERE coalesce(d.fen, 0) <> coalesce(e.fen, 0)""",
         "charge {id} is open a day after its time was over": """
             SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < statement_timestamp() - interval '1 day'""",
+        "refund {id} is {was} a week after it was requested": """
+            SELECT id, status AS was FROM payments_refund
+            WHERE status IN ('requested', 'processing') AND created_at < statement_timestamp() - interval '7 days'""",
         "refund {id}: {due} was paid out, events tell of {was}": """
             WITH told AS (
                 SELECT stream, payload FROM event WHERE type = :refund_succeeded
@@ -72,7 +75,7 @@ _CHECKS = checks(
 
 async def audit(session: Session) -> list[str]:
     """Charges, refunds and discrepancies each have exactly their entries, and none has entries alone; WeChat holds their
-    sum; what was paid out is told once; no charge is forgotten."""
+    sum; what was paid out is told once; no charge or refund is forgotten."""
     return await breaches_of(
         session,
         _CHECKS,

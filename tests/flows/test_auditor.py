@@ -186,6 +186,29 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
         "UPDATE stores_party_day SET orders = orders + 1 WHERE role = 'store'",
         ["is 64000/12800/3 sold/refunded/orders, entries say 64000/12800/2"],
     ),
+    "an order is forgotten": (
+        "UPDATE mall_order SET expires_at = now() - interval '2 days' WHERE status = 'unpaid' AND goods_fen = 12800",
+        ["is unpaid a day after its time was over"],
+    ),
+    "a refund is forgotten": (
+        f"""INSERT INTO payments_refund (id, charge_id, amount_fen, reason, status, created_at)
+            VALUES ({NOBODY}, {CHARGE}, 1, '', 'processing', now() - interval '8 days');
+            UPDATE payments_charge SET refunded_fen = refunded_fen + 1 WHERE id = {CHARGE};""",
+        [
+            "is owed 0 in the books, it should be 1",
+            "is processing a week after it was requested",
+            "payments sends 1 of",
+        ],
+    ),
+    "the frozen credit of a line is not what its events tell": (
+        f"UPDATE attribution_line SET guide_id = {NOBODY} WHERE order_id = {PAID}",
+        ["its OrderPaid event tells of", "a RefundAgreed event tells of"],
+    ),
+    "OrderPaid tells of a line in other units": (
+        f"""UPDATE event SET payload = jsonb_set(payload, '{{lines,0,quantity}}', '7')
+            WHERE type = 'mall.order_paid' AND stream = {PAID}""",
+        ["its OrderPaid event tells of"],
+    ),
     "RefundPaid was lost": (lose("mall.refund_paid"), ["is paid out with 12800, RefundPaid events tell of 0"]),
     "OrderClosed was lost": (
         f"DELETE FROM event WHERE type = 'mall.order_closed' AND stream = {CLOSED}",

@@ -1,5 +1,6 @@
 """Invariants of refunds, and of refunds against orders, payments and log."""
 
+from app import attribution
 from app.core.audits import breaches_of, checks
 from app.core.db import Session
 from app.mall.aftersales.consumers import FOLLOW_REFUNDS
@@ -53,6 +54,9 @@ _CHECKS = checks(
                 WHERE type = :refund_agreed GROUP BY 1
             ) f ON f.id = r.id
             WHERE r.amount_fen IS DISTINCT FROM f.fen""",
+        "line {id} is credited as {due}, a RefundAgreed event tells of {was}": attribution.credits_told_wrong(
+            "refund_agreed"
+        ),
         "refund {id} is paid out with {due}, RefundPaid events tell of {was}": """
             SELECT coalesce(r.id, f.id) AS id, coalesce(f.fen, 0) AS was, coalesce(r.amount_fen, 0) AS due
             FROM (SELECT id, amount_fen FROM mall_refund WHERE status = 'paid' AND amount_fen > 0) r

@@ -1,5 +1,6 @@
 """Invariants of orders, and of orders against stock, payments, ledger and log."""
 
+from app import attribution
 from app.core.audits import breaches_of, checks
 from app.core.db import Session
 from app.ledger import Account
@@ -54,6 +55,21 @@ _CHECKS = checks(
                 ON f.stream = o.id
             WHERE CASE o.status WHEN 'closed' THEN f.told IS DISTINCT FROM 1
                                 WHEN 'paid' THEN f.told > 1 ELSE f.told > 0 END""",
+        "line {id} is {due}, its OrderPaid event tells of {was}": """
+            SELECT coalesce(l.id, f.id) AS id, coalesce(f.said, 'nothing') AS was, coalesce(l.said, 'nothing') AS due
+            FROM (SELECT l.id, (l.order_id, l.sku_id, l.quantity, l.goods_paid_fen)::text AS said
+                  FROM mall_order_line l JOIN mall_order o ON o.id = l.order_id WHERE o.status = 'paid') l
+            FULL JOIN (
+                SELECT (l ->> 'line_id')::uuid AS id,
+                       (t.stream, l ->> 'sku_id', l ->> 'quantity', l ->> 'goods_paid_fen')::text AS said
+                FROM told t CROSS JOIN jsonb_array_elements(t.payload -> 'lines') AS l WHERE t.type = :order_paid
+            ) f ON f.id = l.id
+            WHERE l.said IS DISTINCT FROM f.said""",
+        "line {id} is credited as {due}, its OrderPaid event tells of {was}": attribution.credits_told_wrong(
+            "order_paid"
+        ),
+        "order {id} is unpaid a day after its time was over": """
+            SELECT id FROM mall_order WHERE status = 'unpaid' AND expires_at < statement_timestamp() - interval '1 day'""",
         "order {id} has {was} lines without a frozen attribution, not {due}": """
             SELECT l.order_id AS id, count(*) AS was, 0 AS due FROM mall_order_line l
             LEFT JOIN attribution_line a ON a.line_id = l.id WHERE a.line_id IS NULL GROUP BY l.order_id""",
@@ -63,7 +79,8 @@ _CHECKS = checks(
 
 
 async def audit(session: Session) -> list[str]:
-    """Stock equals orders, orders equal charges and books, lines add up, and each payment and closing is told once."""
+    """Stock equals orders, orders equal charges and books, lines add up, each payment and closing is told once and as it is,
+    and no order is forgotten."""
     return await breaches_of(
         session,
         _CHECKS,
