@@ -6,11 +6,9 @@ from typing import Any
 
 from app.core.db import Session, Statement
 
-_TOLD = """
-WITH told AS (
+_TOLD = """told AS (
     SELECT type, stream, payload FROM event UNION ALL SELECT type, stream, payload FROM event_outbox
-)
-"""
+), """
 _AT_MOST = 20
 
 
@@ -25,9 +23,10 @@ class Check:
 def checks(queries: Mapping[str, str], *, told: bool = False) -> list[Check]:
     """Checks by their sentences. With `told`, a query may read `told (type, stream, payload)`: all events, numbered or
     not."""
-    with_ = _TOLD if told else ""
+    # MATERIALIZED, since the planner would bet on finding the few that LIMIT asks for soon, and there are none to find.
+    with_ = f"WITH {_TOLD if told else ''}breaches AS MATERIALIZED"
     return [
-        Check(sentence, Statement(f"{with_}{query} LIMIT {_AT_MOST}", dict, custom_plan=True))
+        Check(sentence, Statement(f"{with_} ({query}) TABLE breaches LIMIT {_AT_MOST}", dict, custom_plan=True))
         for sentence, query in queries.items()
     ]
 

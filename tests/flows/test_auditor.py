@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app import modules
-from app.core.db import Database, Session
+from app.core.db import Database, Session, database
+from app.core.settings import Settings
 from app.processes.auditor import run_audit
 from app.wechat import TradeState
 from tests import sql
@@ -253,9 +254,17 @@ async def test_the_database_itself_refuses_a_refund_status_that_is_not_so(db: Da
             await sql.execute(session, "UPDATE mall_order SET refund_status = 'none' WHERE refund_status = 'part'")
 
 
-async def test_an_audit_may_take_its_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def clock(session: Session) -> list[str]:
-        return [await sql.fetchval(session, "SHOW statement_timeout")]
+async def test_an_audit_may_take_its_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(session: Session) -> list[str]:
+        return [await sql.fetchval(session, "SELECT 'read to the end' FROM pg_sleep(0.6)")]
 
-    monkeypatch.setitem(modules.audits(), "clock", [clock])
-    assert (await run_audit(db))["clock"] == ["0"]
+    monkeypatch.setattr(database, "_ANSWER_WITHIN_S", 0)
+    monkeypatch.setitem(modules.audits(), "slow", [slow])
+    impatient = Database(settings.model_copy(update={"statement_timeout_ms": 400}), connections=1)
+    try:
+        with pytest.raises((asyncpg.QueryCanceledError, TimeoutError)):
+            async with impatient.transaction() as session:
+                await slow(session)
+        assert (await run_audit(impatient))["slow"] == ["read to the end"]
+    finally:
+        await impatient.close()

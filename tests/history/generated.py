@@ -253,10 +253,15 @@ FROM generate_series(1, 200) AS v;
 
 _LOG = """
 INSERT INTO event (seq, type, stream, payload, published_at)
-SELECT row_number() OVER (ORDER BY n), 'mall.order_paid', id,
-       jsonb_build_object('type', 'mall.order_paid', 'order_id', id, 'customer_id', customer_id, 'paid_fen', goods_fen,
-                          'lines', jsonb_build_array(jsonb_build_object('line_id', line, 'title', '商品' || product))), at
-FROM history WHERE status = 'paid';
+SELECT row_number() OVER (ORDER BY n), 'mall.order_paid', h.id,
+       jsonb_build_object(
+           'type', 'mall.order_paid', 'order_id', h.id, 'customer_id', customer_id, 'book', 'brand', 'placed_at', at,
+           'paid_at', at, 'goods_fen', goods_fen, 'freight_fen', 0, 'paid_fen', goods_fen, 'scope_path', path,
+           'lines', jsonb_build_array(jsonb_build_object(
+               'line_id', line, 'title', '商品' || product, 'product_id', history_id(23, product),
+               'sku_id', history_id(24, product * 2), 'quantity', 1, 'goods_paid_fen', goods_fen,
+               'credit', to_jsonb(a) - 'order_id' - 'decided_at'))), at
+FROM history h JOIN attribution_line a ON a.line_id = h.line WHERE status = 'paid';
 INSERT INTO event_cursor (consumer, seq)
 SELECT consumer, (SELECT max(seq) FROM event) FROM event_cursor ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq;
 INSERT INTO event_dead_letter (id, consumer, seq, stream, type, error, attempts, resolved_at)

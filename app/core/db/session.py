@@ -20,6 +20,8 @@ class TransactionFailed(RuntimeError):
     """A statement failed, the error was swallowed, and the transaction may not be committed: a bug."""
 
 
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0"
+_DAY_S = 86_400.0
 _PLANS = {False: "plan_cache_mode = force_generic_plan", True: "plan_cache_mode = force_custom_plan"}
 
 
@@ -29,11 +31,22 @@ class Session:
     After a statement failed nothing is committed, even if the error was swallowed; `savepoint` bounds what may fail.
     """
 
-    __slots__ = ("_alone", "_begin", "_begun", "_connection", "_custom_plans", "_savepoints", "failed", "pending")
+    __slots__ = (
+        "_alone",
+        "_begin",
+        "_begun",
+        "_connection",
+        "_custom_plans",
+        "_patience_s",
+        "_savepoints",
+        "failed",
+        "pending",
+    )
 
     def __init__(self, connection: Connection, *, snapshot: bool = False, alone: bool = False) -> None:
         self._connection = connection
-        self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ" if snapshot else "BEGIN"
+        self._begin = _SNAPSHOT if snapshot else "BEGIN"
+        self._patience_s = _DAY_S if snapshot else None  # None: as long as the connection's own limit
         self._alone = alone  # then its statements are not put into a transaction
         self._begun = alone
         self._custom_plans = connection.custom_plans
@@ -45,7 +58,7 @@ class Session:
         """All rows of a compiled statement; `core.db` alone calls this."""
         if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
-        return await self._watched(self._connection.fetch(sql, *arguments))
+        return await self._watched(self._connection.fetch(sql, *arguments, timeout=self._patience_s))
 
     async def fetch_first(
         self, sql: str, arguments: Sequence[Any], *, custom_plan: bool = False
@@ -53,13 +66,13 @@ class Session:
         """The first row of a compiled statement."""
         if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
-        return await self._watched(self._connection.fetchrow(sql, *arguments))
+        return await self._watched(self._connection.fetchrow(sql, *arguments, timeout=self._patience_s))
 
     async def execute(self, sql: str, arguments: Sequence[Any] = (), *, custom_plan: bool = False) -> int:
         """Run a compiled statement; the number of rows it touched."""
         if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
             await self._prepare(custom_plan)
-        tag = await self._watched(self._connection.execute(sql, *arguments))
+        tag = await self._watched(self._connection.execute(sql, *arguments, timeout=self._patience_s))
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
