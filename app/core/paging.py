@@ -39,8 +39,27 @@ class Identified(Protocol):
     def id(self) -> UUID: ...
 
 
+class Dated(Identified, Protocol):
+    """A row as of a moment: a number that rises with every change of the list."""
+
+    @property
+    def moment(self) -> int: ...
+
+
+D = TypeVar("D", bound=Dated)
+_MOMENT = "."
+_LONGEST_MOMENT = 18
+
+
 def _id(row: Any) -> UUID:
     return cast(Identified, row).id
+
+
+def _id_behind(id_type: Any, cursor: str) -> UUID:
+    try:
+        return parse(prefix_of(id_type), cursor)
+    except ValueError:
+        raise CursorInvalid from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +85,16 @@ class Paging:
 
     def after_id(self, id_type: Any) -> UUID | None:
         """The id behind the cursor. Raises CursorInvalid."""
+        return None if self.after is None else _id_behind(id_type, self.after)
+
+    def after_moment(self, id_type: Any) -> tuple[UUID | None, int | None]:
+        """The id behind the cursor, and the number of the moment that the first page showed. Raises CursorInvalid."""
         if self.after is None:
-            return None
-        try:
-            return parse(prefix_of(id_type), self.after)
-        except ValueError:
-            raise CursorInvalid from None
+            return None, None
+        cursor, _, moment = self.after.partition(_MOMENT)
+        if not (moment.isascii() and moment.isdecimal() and len(moment) <= _LONGEST_MOMENT):
+            raise CursorInvalid
+        return _id_behind(id_type, cursor), int(moment)
 
     async def rows(
         self,
@@ -88,12 +111,27 @@ class Paging:
         """
         found = await listing.all(session, after=self.after_id(id_type), limit=self.limit + 1, **filters)
         count = await listing.count(session, **filters) if self.count else None
-        return self._cut(id_type, found, count, key or _id)
-
-    def _cut(self, id_type: Any, found: list[T], count: int | None, key: Callable[[T], UUID]) -> Rows[T]:
-        shown = found[: self.limit]
-        last = key(shown[-1]) if len(found) > self.limit else None
+        shown, last = self._cut(found, key or _id)
         return Rows(shown, None if last is None else wire(prefix_of(id_type), last), count)
+
+    async def rows_as_of(self, session: Session, id_type: Any, listing: Listing[D], **filters: Any) -> Rows[D]:
+        """The same of a listing whose rows change places: it also takes `moment`, and all pages show what the first one
+        did, as of its rows' `moment`.
+
+        Raises CursorInvalid.
+        """
+        after, moment = self.after_moment(id_type)
+        found = await listing.all(session, after=after, moment=moment, limit=self.limit + 1, **filters)
+        count = await listing.count(session, moment=moment, **filters) if self.count else None
+        shown, last = self._cut(found, _id)
+        if last is None:
+            return Rows(shown, None, count)
+        return Rows(shown, f"{wire(prefix_of(id_type), last)}{_MOMENT}{shown[-1].moment}", count)
+
+    def _cut(self, found: list[T], key: Callable[[T], UUID]) -> tuple[list[T], UUID | None]:
+        """The rows of this page, and the last one's key if there are more."""
+        shown = found[: self.limit]
+        return shown, key(shown[-1]) if len(found) > self.limit else None
 
     async def read(
         self, session: Session, id_type: Any, listing: Listing[T], view: Callable[[T], U] | None = None, **filters: Any

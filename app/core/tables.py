@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, func
+from sqlalchemy import BigInteger, DateTime, Identity, Text, func
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -31,6 +31,17 @@ def fen(default: int | None = None, **options: Any) -> Any:
     if default is not None:
         options |= {"default": default, "sa_column_kwargs": {"server_default": str(default)}}
     return Field(sa_type=BigInteger, **options)
+
+
+def numbered() -> Any:
+    """A key that the database counts up: it says in which order rows were written."""
+    return Field(
+        default=None,
+        primary_key=True,
+        sa_type=BigInteger,
+        nullable=False,
+        sa_column_args=[Identity(always=True)],
+    )
 
 
 def moment(**options: Any) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.tables import Table, created_at, fen, moment, text
+from app.core.tables import Table, created_at, fen, moment, numbered, text
 
 
 class OrganisationUnit(Table, table=True):
@@ -106,7 +106,10 @@ class SplitRuleRow(Table, table=True):
 
 
 class Performance(Table, table=True):
-    """One party's part of one line's sale, or of one refund of it (below 0). `source_id` is the order or the refund."""
+    """One party's part of one line's sale, or of one refund of it (below 0). `source_id` is the order or the refund.
+
+    Entries are written by one transaction after the other, so `number` rises with what can be seen.
+    """
 
     __tablename__ = "stores_performance"
     __table_args__ = (
@@ -117,7 +120,7 @@ class Performance(Table, table=True):
         CheckConstraint("CASE kind WHEN 'sale' THEN amount_fen > 0 ELSE amount_fen < 0 END", name="sign"),
     )
 
-    id: UUID = Field(primary_key=True)
+    number: int = numbered()
     order_id: UUID = Field(index=True)
     line_id: UUID
     source_id: UUID

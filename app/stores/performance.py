@@ -9,7 +9,6 @@ import msgspec
 from app.attribution import LineCredit
 from app.core.db import BulkInsert, Session, Statement
 from app.core.events import Recorded
-from app.core.ids import new_id
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 from app.stores import models, totals
@@ -35,7 +34,7 @@ _SOLD_UNDER = Statement(
 )
 _OF_ORDER = Statement(
     """SELECT line_id, source_id, kind, role, store_id, guide_id, amount_fen, business_at
-       FROM stores_performance WHERE order_id = :order_id ORDER BY line_id, business_at, id""",
+       FROM stores_performance WHERE order_id = :order_id ORDER BY line_id, business_at, number""",
     PerformanceEntry,
 )
 
@@ -103,7 +102,6 @@ def _entries(
     for role, amount_fen in parts.items():
         if amount_fen:
             yield EntryRow(
-                id=new_id(),
                 order_id=event.order_id,
                 line_id=credit.line_id,
                 source_id=source_id,

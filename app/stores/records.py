@@ -70,9 +70,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `stores_performance`."""
+    """A row of `stores_performance`, without its number."""
 
-    id: UUID
     order_id: UUID
     line_id: UUID
     source_id: UUID

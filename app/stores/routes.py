@@ -230,7 +230,7 @@ async def find_stores(
     ] = None,
     city: Annotated[str | None, Plain, Query(max_length=32, examples=["杭州市"])] = None,
 ) -> Page[StoreCard]:
-    """Open stores. With `near` the nearest `limit` ones by distance, without further pages; else oldest first."""
+    """Open stores: with `near` by distance, else oldest first."""
     return await storefront.find_stores(session, paging, near=near, city=city)
 
 

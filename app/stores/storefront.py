@@ -16,15 +16,20 @@ _OPEN = Listing(
     StoreCard,
     filters={"city": "city = :city", "after": "id > :after"},
 )
+# The distance of the store behind the cursor counts though it may have closed meanwhile.
 _NEAREST = Listing(
-    f"""SELECT {_CARD}, (2 * 6371000 * asin(least(1, sqrt(
-                   power(sin(radians(latitude - :latitude) / 2), 2)
-                   + cos(radians(:latitude)) * cos(radians(latitude))
-                     * power(sin(radians(longitude - :longitude) / 2), 2)
-               ))))::bigint AS distance_m
-        FROM stores_store WHERE status = 'open' AND {{filters}} ORDER BY distance_m, id LIMIT :limit""",
+    f"""WITH placed AS (
+            SELECT {_CARD}, status, (2 * 6371000 * asin(least(1, sqrt(
+                power(sin(radians(latitude - :latitude) / 2), 2)
+                + cos(radians(:latitude)) * cos(radians(latitude)) * power(sin(radians(longitude - :longitude) / 2), 2)
+            ))))::bigint AS distance_m FROM stores_store
+        )
+        SELECT {_CARD}, distance_m FROM placed WHERE status = 'open' AND {{filters}} ORDER BY distance_m, id LIMIT :limit""",
     StoreCard,
-    filters={"city": "city = :city"},
+    filters={
+        "city": "city = :city",
+        "after": "(distance_m, id) > (SELECT a.distance_m, a.id FROM placed a WHERE a.id = :after)",
+    },
 )
 _OPEN_STORE = Statement(
     f"SELECT {_CARD}, NULL::bigint AS distance_m FROM stores_store WHERE id = :store_id AND status = 'open'",
@@ -42,15 +47,14 @@ _CHOOSE = Statement(
 
 
 async def find_stores(session: Session, paging: Paging, *, near: str | None, city: str | None) -> Page[StoreCard]:
-    """Open stores, of one city if one is given: the nearest of a point, as far as one page goes, else oldest first.
+    """Open stores, of one city if one is given: the nearest of a point first, else the oldest.
 
     Raises NearUnreadable, CursorInvalid.
     """
     if near is None:
         return await paging.read(session, StoreId, _OPEN, city=city)
     latitude, longitude = near_point(near)
-    cards = await _NEAREST.all(session, latitude=latitude, longitude=longitude, city=city, limit=paging.limit)
-    return Page(items=cards, next=None, count=None)
+    return await paging.read(session, StoreId, _NEAREST, latitude=latitude, longitude=longitude, city=city)
 
 
 async def chosen_store(session: Session, customer_id: UUID) -> ChosenStoreView:

@@ -168,9 +168,9 @@ FROM history WHERE n > {orders} - {orders} / 4;
 """
 
 _CREDIT = """
-INSERT INTO stores_performance (id, order_id, line_id, source_id, kind, role, store_id, guide_id, scope_path, amount_fen,
+INSERT INTO stores_performance (order_id, line_id, source_id, kind, role, store_id, guide_id, scope_path, amount_fen,
                                 business_at, rule_id)
-SELECT history_id(28 + part, n, at), id, line, id, 'sale', CASE part WHEN 0 THEN 'store' ELSE 'guide' END, store_id,
+SELECT id, line, id, 'sale', CASE part WHEN 0 THEN 'store' ELSE 'guide' END, store_id,
        CASE part WHEN 1 THEN guide_id END, path, CASE part WHEN 0 THEN goods_fen - goods_fen * 2 / 5 ELSE goods_fen * 2 / 5 END,
        at, history_id(20, 1)
 FROM history, generate_series(0, 1) AS part WHERE status = 'paid';

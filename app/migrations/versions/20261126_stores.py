@@ -180,7 +180,7 @@ def _split_rules() -> None:
 def _performance() -> None:
     op.create_table(
         "stores_performance",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
         sa.Column("line_id", sa.Uuid(), nullable=False),
         sa.Column("source_id", sa.Uuid(), nullable=False),
@@ -202,7 +202,7 @@ def _performance() -> None:
         sa.CheckConstraint("kind IN ('sale', 'refund')", name=op.f("stores_performance_kind_check")),
         sa.CheckConstraint("role IN ('store', 'guide')", name=op.f("stores_performance_role_check")),
         sa.ForeignKeyConstraint(["rule_id"], ["stores_split_rule.id"], name=op.f("stores_performance_rule_id_fkey")),
-        sa.PrimaryKeyConstraint("id", name=op.f("stores_performance_pkey")),
+        sa.PrimaryKeyConstraint("number", name=op.f("stores_performance_pkey")),
         sa.UniqueConstraint("line_id", "source_id", "role", name=op.f("stores_performance_line_id_source_id_role_key")),
     )
     op.create_index(op.f("stores_performance_order_id_idx"), "stores_performance", ["order_id"], unique=False)

@@ -327,6 +327,14 @@ async def test_the_nearest_store_comes_first(
     assert near["items"][0]["city"] == "北京市"
     assert near["items"][0]["distance_m"] < 1_000
     assert 1_100_000 < near["items"][1]["distance_m"] < 1_150_000
+    pages: list[str] = []
+    query = {"near": "39.9,116.4", "limit": "1", "count": "true"}
+    while query:
+        page = (await api.get("/v1/stores", params=query, headers=customer)).json()
+        pages += [item["id"] for item in page["items"]]
+        assert page["count"] == 3
+        query = query | {"after": page["next"]} if page["next"] else {}
+    assert pages == [item["id"] for item in near["items"]], "each once, the nearest first"
     in_city = (await api.get("/v1/stores", params={"city": "杭州市"}, headers=customer)).json()["items"]
     assert {item["name"] for item in in_city} == {"店 s001", "店 s002"}
     assert in_city[0]["distance_m"] is None

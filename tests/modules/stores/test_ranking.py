@@ -88,6 +88,42 @@ async def test_a_ranking_goes_on_where_the_page_ended(
     assert await breaches(db) == []
 
 
+@pytest.mark.parametrize("by", ["store", "region", "guide"])
+async def test_every_page_of_a_ranking_shows_the_moment_of_the_first(
+    api: httpx.AsyncClient, db: Database, drain: Drain, chain: Chain, by: str
+) -> None:
+    async def sell(*sales: tuple[str, str, int], back_fen: int = 0) -> None:
+        for code, login, fen in sales:
+            credit = {"store_id": parse("sto", chain.stores[code]["id"]), "guide_id": chain.people[login].key}
+            order = a_payment((fen, credit), paid_at=datetime(2026, 11, 21, 4, tzinfo=UTC))
+            await tell(db, order, *(refunds_of(order, [[back_fen]]) if back_fen else []))
+        await drain()
+
+    await sell(("s001", "guide.north", 1_000), ("s001", "manager.north", 900), ("s002", "guide.south", 500))
+    whole = await ranking(api, chain.hq, by, count="true")
+    page = await ranking(api, chain.hq, by, limit=1)
+    seen = page["items"]
+    while page["next"] is not None:
+        # The last becomes the first, the first sells and takes back, and somebody new comes in.
+        await sell(("s002", "guide.south", 7_000))
+        await sell(("s001", "guide.north", 2_000), ("s002", "manager.south", 600), back_fen=300)
+        page = await ranking(api, chain.hq, by, limit=1, count="true", after=page["next"])
+        assert page["count"] == whole["count"]
+        seen += page["items"]
+    assert seen == whole["items"]
+    now = await ranking(api, chain.hq, by)
+    assert now["items"] != whole["items"]
+    assert await breaches(db) == []
+
+
+@pytest.mark.parametrize("cursor", ["{id}", "{id}.", "{id}.x", "{id}.-1", "{id}.1.1", "{id}.1234567890123456789", ".1"])
+async def test_a_cursor_without_its_moment_is_refused(api: httpx.AsyncClient, chain: Chain, cursor: str) -> None:
+    after = cursor.format(id=chain.stores["s001"]["id"])
+    query = {"by": "store", "period": "day:2026-11-21", "after": after}
+    reply = await api.get(PERFORMANCE, params=query, headers=chain.hq.headers)
+    assert (reply.status_code, reply.json()["code"]) == (422, "cursor_invalid")
+
+
 FROM_ENTRIES = {
     "guide": """SELECT g.name, {sums} JOIN stores_staff g ON g.id = p.guide_id
                 WHERE p.role = 'guide' AND {within} GROUP BY g.id""",
