@@ -40,6 +40,7 @@ from app.simulator import SimulatorKeys, create_simulator, load_or_make, setting
 from app.stores import passwords
 from app.wechat import MiniProgram, Reply, WechatPay
 from tests.databases import OwnDatabase, maintenance, named
+from tests.declared import as_declared
 from tests.in_process import Application
 
 Drain = Callable[[], Awaitable[int]]
@@ -231,7 +232,10 @@ async def api(app: FastAPI, runtime: Runtime, stage: Stage) -> AsyncIterator[htt
     app.state.runtime = runtime
     app.state.limiter = Limiter(runtime)
     stage.api_transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=stage.api_transport, base_url="http://api", timeout=30) as client:
+    hooks = {"response": [as_declared]}
+    async with httpx.AsyncClient(
+        transport=stage.api_transport, base_url="http://api", timeout=30, event_hooks=hooks
+    ) as client:
         stage.api = client
         yield client
 

@@ -47,9 +47,8 @@ class _ExplainedRow(_FrozenRow, frozen=True, kw_only=True):
     decided_at: datetime
 
 
-# One statement, since every order runs it. Only promoters who are valid now can win; who is the buyer, or the guide of the
-# line, is passed over for the next. The time of the statement, unlike the clock's, can bound an index: years of touches
-# are not read to find the last days'.
+# One statement, since every order runs it. Only promoters who are valid now can win, and guides who had a store when the
+# buyer came by; who is the buyer, or the guide of the line, is passed over for the next.
 _CANDIDATES = Statement(
     """SELECT
            s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
@@ -77,22 +76,22 @@ _CANDIDATES = Statement(
                    SELECT t.room_id, w.store_id, t.touchpoint_id
                    FROM attribution_touch t
                    JOIN attribution_touchpoint w
-                       ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= statement_timestamp()
+                       ON w.room_id = t.room_id AND w.kind = 'room' AND w.live_from <= one.at
                    JOIN attribution_shelf s ON s.room_id = t.room_id AND s.product_id = p.product_id
                    WHERE t.customer_id = :customer_id AND t.touched_at > since.room
                      AND coalesce(s.removed_at, 'infinity') > t.touched_at
                    ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
                ) v
            ), '[]') AS visits
-       FROM (SELECT 1) AS one
+       FROM (SELECT coalesce(:placed_at::timestamptz, statement_timestamp()) AS at) AS one
        LEFT JOIN LATERAL (
            SELECT share_touch_ttl_s, room_touch_ttl_s, guide_touch_ttl_s FROM attribution_rule
-           WHERE valid_from <= statement_timestamp() ORDER BY valid_from DESC, id DESC LIMIT 1
+           WHERE valid_from <= one.at ORDER BY valid_from DESC, id DESC LIMIT 1
        ) r ON true
        CROSS JOIN LATERAL (
-           SELECT statement_timestamp() - make_interval(secs => coalesce(r.share_touch_ttl_s, :share_ttl_s)) AS share,
-                  statement_timestamp() - make_interval(secs => coalesce(r.room_touch_ttl_s, :room_ttl_s)) AS room,
-                  statement_timestamp() - make_interval(secs => coalesce(r.guide_touch_ttl_s, :guide_ttl_s)) AS guide
+           SELECT one.at - make_interval(secs => coalesce(r.share_touch_ttl_s, :share_ttl_s)) AS share,
+                  one.at - make_interval(secs => coalesce(r.room_touch_ttl_s, :room_ttl_s)) AS room,
+                  one.at - make_interval(secs => coalesce(r.guide_touch_ttl_s, :guide_ttl_s)) AS guide
        ) since
        LEFT JOIN LATERAL (
            SELECT t.touchpoint_id, p.promoter_id, p.person_id, t.guide_store_id AS store_id
@@ -100,8 +99,9 @@ _CANDIDATES = Statement(
            JOIN attribution_promoter p ON p.promoter_id = t.guide_id AND p.valid_to IS NULL
            JOIN attribution_touchpoint o ON o.id = t.touchpoint_id
            LEFT JOIN attribution_touchpoint w ON w.room_id = t.room_id AND w.kind = 'room'
-           WHERE t.customer_id = :customer_id AND t.touched_at > since.guide AND p.person_id IS DISTINCT FROM :customer_id
-             AND (o.kind = 'share' AND o.guide_id IS NOT NULL OR w.live_from <= statement_timestamp())
+           WHERE t.customer_id = :customer_id AND t.touched_at > since.guide AND t.guide_store_id IS NOT NULL
+             AND p.person_id IS DISTINCT FROM :customer_id
+             AND (o.kind = 'share' AND o.guide_id IS NOT NULL OR w.live_from <= one.at)
            ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
        ) g ON true
        LEFT JOIN LATERAL (
@@ -149,20 +149,24 @@ class Checkout:
 
     order_id: UUID
     customer_id: UUID
+    placed_at: datetime
     selling_store_id: UUID
     lines: Sequence[LineToCredit]
 
 
 async def candidates(session: Session, customer_id: UUID) -> Candidates:
     """Who would be credited if the customer bought now, as far as it does not depend on the product."""
-    return _candidates(await _look_up(session, customer_id, []))
+    return _candidates(await _look_up(session, customer_id, [], placed_at=None))
 
 
-async def _look_up(session: Session, customer_id: UUID, products: Sequence[UUID]) -> _CandidateRow:
+async def _look_up(
+    session: Session, customer_id: UUID, products: Sequence[UUID], *, placed_at: datetime | None
+) -> _CandidateRow:
     return await _CANDIDATES.one(
         session,
         customer_id=customer_id,
         products=products,
+        placed_at=placed_at,
         share_ttl_s=DEFAULT_WINDOWS.share_touch_ttl_s,
         room_ttl_s=DEFAULT_WINDOWS.room_touch_ttl_s,
         guide_ttl_s=DEFAULT_WINDOWS.guide_touch_ttl_s,
@@ -216,7 +220,8 @@ def _guide(row: _CandidateRow) -> Party | None:
 
 async def freeze(session: Session, checkout: Checkout) -> list[LineCredit]:
     """Decide every line, and leave the decisions to be written with what else is being placed. Lines keep their order."""
-    row = await _look_up(session, checkout.customer_id, list({line.product_id for line in checkout.lines}))
+    products = list({line.product_id for line in checkout.lines})
+    row = await _look_up(session, checkout.customer_id, products, placed_at=checkout.placed_at)
     found = _candidates(row)
     visits = {visit.product_id: RoomVisit(visit.room_id, visit.store_id, visit.touchpoint_id) for visit in row.visits}
     decided = [

@@ -17,7 +17,7 @@ from app.core.auth import Actor, CurrentCustomer, headquarters, public
 from app.core.errors import NotFound, UpstreamFailed
 from app.core.http import Db, Page, PageQuery, Reading, RuntimeDep, Tx, client, limit, problems
 from app.core.ids import TouchpointId, parse, wire
-from app.wechat import MiniProgram
+from app.wechat import MiniProgram, WechatRefused
 
 customer = APIRouter(prefix="/v1", tags=["attribution"])
 admin = APIRouter(prefix="/v1/admin/attribution", tags=["attribution: staff"])
@@ -75,7 +75,7 @@ async def create_share(
     summary="Get the mini-program code of a share link",
     dependencies=[public, limit("code", "120/minute")],
     response_class=Response,
-    responses={**problems(NotFound, UpstreamFailed), 200: {"content": {"image/png": {}}}},
+    responses={**problems(NotFound, UpstreamFailed, WechatRefused), 200: {"content": {"image/png": {}}}},
 )
 async def get_share_code(
     id: TouchpointId,

@@ -115,8 +115,8 @@ _FORGET = Statement(
 
 Begin = Callable[[Session, UUID], Awaitable[None]]
 """Transaction 1: make the thing, under the given new id."""
-Finish = Callable[[UUID], Awaitable[tuple[Reply, Callable[[Session], Awaitable[None]] | None]]]
-"""The network step on the thing, and what is to be recorded before the reply is stored. Both must be repeatable."""
+Finish = Callable[[UUID], Awaitable[Reply]]
+"""The network step on the thing, and its reply. It must be repeatable."""
 
 
 async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, finish: Finish) -> Reply:
@@ -129,11 +129,7 @@ async def run(database: Database, key: Key, subject: UUID, *, begin: Begin, fini
     if isinstance(step, Reply):
         return step
     try:
-        reply, record = await finish(step.subject)
-        if record is not None:
-            async with database.transaction() as session:
-                await record(session)
-        return await _keep(database, key, reply)
+        return await _keep(database, key, await finish(step.subject))
     except BaseException:
         # The thing stands; whoever repeats the request may take the network step over at once.
         async with database.transaction() as session:

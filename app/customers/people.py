@@ -11,6 +11,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.sealed import blind_index, seal, unseal
 from app.core.settings import Settings
+from app.customers.errors import OpenidMissing
 from app.customers.rules import mask, mask_phone
 from app.customers.schemas import CustomerView, IdentityKind, ProfileUpdate
 
@@ -127,10 +128,10 @@ async def keep_phone(session: Session, settings: Settings, customer_id: UUID, ph
 
 
 async def openid_of(session: Session, customer_id: UUID, appid: str) -> str:
-    """What the mini-program `appid` calls this customer: who pays there. Raises NotFound."""
+    """What the mini-program `appid` calls this customer: who pays there. Raises OpenidMissing."""
     openid = await _OPENID.first(session, customer_id=customer_id, appid=appid)
     if openid is None:
-        raise NotFound
+        raise OpenidMissing(appid=appid)
     return openid
 
 

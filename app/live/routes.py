@@ -9,6 +9,7 @@ from app.core.auth import CurrentCustomer, CurrentStaff, Visitor, public
 from app.core.errors import NotFound, UpstreamFailed, VersionConflict
 from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, Tx, limit, problems, reply_response
 from app.core.ids import RoomId, StoreId, TipId
+from app.customers import OpenidMissing
 from app.live import flows, rooms, shelf, tip_flows
 from app.live.asyncapi import asyncapi_document
 from app.live.errors import (
@@ -40,6 +41,7 @@ from app.live.schemas import (
 from app.live.snapshots import SnapshotCache
 from app.live.stream import Position
 from app.payments import PaymentView
+from app.wechat import WechatRefused
 
 customer = APIRouter(prefix="/v1/live", tags=["live"])
 admin = APIRouter(prefix="/v1/admin/live", tags=["live: staff"])
@@ -100,7 +102,7 @@ async def create_ticket(
     status_code=201,
     response_model=TipView,
     summary="Tip the host",
-    responses=problems(NotFound, RoomNotLive, TipTooLarge, UpstreamFailed),
+    responses=problems(NotFound, RoomNotLive, TipTooLarge, OpenidMissing, UpstreamFailed, WechatRefused),
 )
 async def send_tip(
     id: RoomId,
@@ -122,7 +124,9 @@ async def get_tip(id: TipId, actor: CurrentCustomer, runtime: RuntimeDep) -> Tip
 
 
 @customer.post(
-    "/tips/{id}/payment", summary="Pay for an unpaid tip", responses=problems(NotFound, TipNotPayable, UpstreamFailed)
+    "/tips/{id}/payment",
+    summary="Pay for an unpaid tip",
+    responses=problems(NotFound, TipNotPayable, UpstreamFailed, WechatRefused),
 )
 async def pay_tip(
     id: TipId, actor: CurrentCustomer, _: Annotated[None, limit("pay", "30/minute")], runtime: RuntimeDep
@@ -132,7 +136,9 @@ async def pay_tip(
 
 
 @customer.post(
-    "/tips/{id}/confirmation", summary="Confirm a tip's payment", responses=problems(NotFound, UpstreamFailed)
+    "/tips/{id}/confirmation",
+    summary="Confirm a tip's payment",
+    responses=problems(NotFound, UpstreamFailed, WechatRefused),
 )
 async def confirm_tip(
     id: TipId, actor: CurrentCustomer, _: Annotated[None, limit("confirm", "60/minute")], runtime: RuntimeDep

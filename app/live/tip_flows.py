@@ -13,7 +13,7 @@ from app.live import tips
 from app.live.errors import TipNotPayable
 from app.live.schemas import TipCreate, TipStatus, TipView
 from app.live.tips import COLLECTOR, Tip
-from app.payments import PaymentView, Record
+from app.payments import PaymentView
 
 _DESCRIPTION = "打赏主播"
 
@@ -21,7 +21,8 @@ _DESCRIPTION = "打赏主播"
 async def tip(runtime: Runtime, actor: Actor, key: Key, *, room_id: UUID, request: TipCreate) -> Reply:
     """Place a tip and prepare its payment, once per key.
 
-    Raises NotFound, RoomNotLive, TipTooLarge, IdempotencyKeyReused, StillRunning, UpstreamFailed.
+    Raises NotFound, RoomNotLive, TipTooLarge, OpenidMissing, UpstreamFailed, WechatRefused; after the last two the same key
+    goes on.
     """
 
     async def begin(session: Session, tip_id: UUID) -> None:
@@ -29,15 +30,17 @@ async def tip(runtime: Runtime, actor: Actor, key: Key, *, room_id: UUID, reques
             session, runtime.settings, tip_id=tip_id, customer_id=actor.id, room_id=room_id, request=request
         )
 
-    async def finish(tip_id: UUID) -> tuple[Reply, Record | None]:
+    async def finish(tip_id: UUID) -> Reply:
         async with runtime.db.transaction() as session:
             placed = await tips.find(session, tip_id, customer_id=actor.id)
             charge = await payments.charge_with(session, placed.charge_id)
         payment: PaymentView | None = None
-        record: Record | None = None
         if placed.status is TipStatus.UNPAID:
-            payment, record = await COLLECTOR.prepay(runtime, charge, description=_DESCRIPTION)
-        return Reply(201, _view(placed, payment).model_dump_json().encode()), record
+            payment = await COLLECTOR.prepay(runtime, charge, description=_DESCRIPTION)
+            if payment is None:
+                async with runtime.db.transaction() as session:
+                    placed = await tips.find(session, tip_id, customer_id=actor.id)
+        return Reply(201, _view(placed, payment).model_dump_json().encode())
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)
 
@@ -64,7 +67,7 @@ async def get(runtime: Runtime, actor: Actor, tip_id: UUID) -> TipView:
 async def pay_again(runtime: Runtime, actor: Actor, tip_id: UUID) -> PaymentView:
     """The payment of an unpaid tip: the same charge while it lives, else a new one.
 
-    Raises NotFound, TipNotPayable, UpstreamFailed.
+    Raises NotFound, TipNotPayable, UpstreamFailed, WechatRefused.
     """
     async with runtime.db.transaction() as session:
         await tips.find(session, tip_id, customer_id=actor.id)
@@ -75,7 +78,10 @@ async def pay_again(runtime: Runtime, actor: Actor, tip_id: UUID) -> PaymentView
 
 
 async def confirm(runtime: Runtime, actor: Actor, tip_id: UUID) -> TipView:
-    """The client's "I paid": ask WeChat and settle; the tip as it then stands. Raises NotFound, UpstreamFailed."""
+    """The client's "I paid": ask WeChat and settle; the tip as it then stands.
+
+    Raises NotFound, UpstreamFailed, WechatRefused.
+    """
     async with runtime.db.transaction() as session:
         known = await tips.find(session, tip_id, customer_id=actor.id)
     if known.status in (TipStatus.UNPAID, TipStatus.CLOSED):

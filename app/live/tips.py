@@ -81,7 +81,7 @@ _CLOSE = Statement("UPDATE live_tip SET status = 'closed' WHERE id = :tip_id AND
 async def place(
     session: Session, settings: Settings, *, tip_id: UUID, customer_id: UUID, room_id: UUID, request: TipCreate
 ) -> None:
-    """Write the unpaid tip and open its charge. Raises NotFound, RoomNotLive, TipTooLarge."""
+    """Write the unpaid tip and open its charge. Raises NotFound, RoomNotLive, TipTooLarge, OpenidMissing."""
     limit_fen = settings.of(LiveSettings).tip_max_fen
     if request.amount_fen > limit_fen:
         raise TipTooLarge(limit_fen=limit_fen)
@@ -128,7 +128,7 @@ async def settle(session: Session, _: Settings, known: Charge, transaction: Tran
     Money for a closed or paid tip is owed back and a refund is requested. The caller commits in every case.
     """
     tip = await _LOCK.one(session, tip_id=known.subject_id)
-    charge = await payments.charge_with(session, known.id)
+    charge = await payments.lock_charge(session, known.id)
     if tip.status is not TipStatus.UNPAID:
         return await _refund_late(session, tip, charge, transaction)
     outcome = await payments.settle(session, charge, transaction, credit=Account.TIPS_UNALLOTTED, about=tip.id)
@@ -172,7 +172,7 @@ async def _still_due(session: Session, tip_id: UUID) -> Due | None:
     tip = await _LOCK.one(session, tip_id=tip_id)
     if tip.status is not TipStatus.UNPAID or tip.expires_at <= tip.now:
         return None
-    return Due(amount_fen=tip.amount_fen, book=tip.book, expires_at=tip.expires_at, now=tip.now)
+    return Due(amount_fen=tip.amount_fen, book=tip.book, expires_at=tip.expires_at)
 
 
 COLLECTOR = Collector("tip", settle, _still_due)

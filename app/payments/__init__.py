@@ -7,12 +7,11 @@ locks the subject and takes the money by a conditional update, with the cash ent
 requested by `request_refund` and sent by a job under a number that never changes.
 """
 
-from app.payments.charges import charge_with, close_charge, fits, latest_charge, open_charges, settle
+from app.payments.charges import charge_with, close_charge, latest_charge, lock_charge, open_charges, settle
 from app.payments.collecting import Collector, Collectors, Due
 from app.payments.discrepancies import discrepancy_count
-from app.payments.errors import RefundExceedsPaid
+from app.payments.errors import RefundExceedsPaid, RefundsExhausted, RefundTooLate
 from app.payments.events import RefundStuck, RefundSucceeded
-from app.payments.flows import Record
 from app.payments.records import Charge
 from app.payments.refunds import request_refund, send_back, stuck_refunds
 from app.payments.schemas import ChargeStatus, Outcome, PaymentView
@@ -25,15 +24,16 @@ __all__ = [
     "Due",
     "Outcome",
     "PaymentView",
-    "Record",
     "RefundExceedsPaid",
     "RefundStuck",
     "RefundSucceeded",
+    "RefundTooLate",
+    "RefundsExhausted",
     "charge_with",
     "close_charge",
     "discrepancy_count",
-    "fits",
     "latest_charge",
+    "lock_charge",
     "open_charges",
     "request_refund",
     "send_back",

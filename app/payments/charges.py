@@ -20,6 +20,7 @@ PAID_STATES = (TradeState.SUCCESS, TradeState.REFUND)
 
 _OPEN = BulkInsert(ChargeRow, Charge)
 _FIND = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id", Charge)
+_LOCK = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id FOR UPDATE", Charge)
 _LATEST = Statement(
     f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id ORDER BY id DESC LIMIT 1",
     Charge,
@@ -47,7 +48,8 @@ _CLOSE = Statement("UPDATE payments_charge SET status = 'closed' WHERE id = :cha
 _SETTLE = Statement(
     """UPDATE payments_charge SET status = 'settled', transaction_id = :transaction_id,
               paid_at = coalesce(:paid_at, clock_timestamp())
-       WHERE id = :charge_id AND status <> 'settled'"""
+       WHERE id = :charge_id AND status <> 'settled'
+         AND NOT EXISTS (SELECT FROM payments_charge o WHERE o.transaction_id = :transaction_id)"""
 )
 
 
@@ -87,6 +89,11 @@ async def find_charge(session: Session, charge_id: UUID) -> Charge | None:
 async def charge_with(session: Session, charge_id: UUID) -> Charge:
     """The charge with an id that something of ours holds: charges are never deleted."""
     return await _FIND.one(session, charge_id=charge_id)
+
+
+async def lock_charge(session: Session, charge_id: UUID) -> Charge:
+    """The same, locked: right after the row of its subject, and before any stock."""
+    return await _LOCK.one(session, charge_id=charge_id)
 
 
 async def latest_charge(session: Session, subject_id: UUID) -> Charge | None:
@@ -139,7 +146,7 @@ async def settle(
 ) -> Outcome:
     """Take the money of a paid transaction into the books, once.
 
-    The caller has locked the row of the charge's subject, has read the charge since, and has decided where the money goes:
+    The caller has locked the row of the charge's subject and the charge, and has decided where the money goes:
     CUSTOMER_PREPAID about the order for a sale, TIPS_UNALLOTTED about the tip, REFUNDS_DUE about the refund when nothing
     is to be sold for it. A transaction that does not fit the charge, or comes after another one has settled it, is
     recorded as a discrepancy (its cash in suspense when it landed with us) and changes nothing else; so the caller
@@ -156,10 +163,12 @@ async def settle(
         session, charge_id=charge.id, transaction_id=transaction.transaction_id, paid_at=transaction.paid_at
     )
     if not settled:
-        known = await charge_with(session, charge.id)
-        if known.transaction_id == transaction.transaction_id:
+        if charge.transaction_id == transaction.transaction_id:
             return Outcome.ALREADY_SETTLED
-        await record_discrepancy(session, transaction, kind=DiscrepancyKind.REPEATED, charge=charge)
+        # A second payment of this charge; or WeChat's number of it already paid another charge, which it never should.
+        settled_before = charge.status is ChargeStatus.SETTLED
+        kind = DiscrepancyKind.REPEATED if settled_before else DiscrepancyKind.TRANSACTION
+        await record_discrepancy(session, transaction, kind=kind, charge=charge)
         return Outcome.MISMATCH
     await ledger.post(
         session,
@@ -174,12 +183,6 @@ async def settle(
         ),
     )
     return Outcome.SETTLED
-
-
-async def fits(session: Session, charge: Charge, transaction: Transaction) -> bool:
-    """Whether a paid transaction is the charge's in amount, currency, merchant, app, payer and number, and its money
-    is still with us."""
-    return await _fault(session, charge, transaction) is None
 
 
 async def _fault(session: Session, charge: Charge, transaction: Transaction) -> DiscrepancyKind | None:

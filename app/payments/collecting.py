@@ -6,7 +6,7 @@ locks the subject, decides what the money buys and takes it into the books. Ever
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from app.core.db import Session
@@ -16,13 +16,13 @@ from app.core.settings import Settings
 from app.payments import charges, flows
 from app.payments.discrepancies import record_discrepancy
 from app.payments.errors import ChargeNotOpen, PaymentMismatch
-from app.payments.flows import Record
+from app.payments.flows import Prepaid
 from app.payments.records import Charge
 from app.payments.schemas import ChargeStatus, DiscrepancyKind, Outcome, PaymentView
 from app.wechat import Transaction
 
 Settle = Callable[[Session, Settings, Charge, Transaction], Awaitable[Outcome]]
-"""Locks the charge's subject, reads the charge again (`charge_with`) and takes the paid transaction, once. It commits
+"""Locks the charge's subject, then the charge (`lock_charge`), and takes the paid transaction, once. It commits
 nothing and raises nothing for money that does not fit: that is recorded, and the outcome is MISMATCH."""
 
 
@@ -33,13 +33,10 @@ class Due:
     amount_fen: int
     book: str
     expires_at: datetime
-    now: datetime
 
 
 StillDue = Callable[[Session, UUID], Awaitable[Due | None]]
 """Locks a subject and answers what is still to be paid for it; None when it is paid, closed or its time is over."""
-
-_SHORTEST_TTL = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +73,46 @@ class Collector:
             expires_at=expires_at,
         )
 
-    async def prepay(
-        self, runtime: Runtime, charge: Charge, *, description: str
-    ) -> tuple[PaymentView | None, Record | None]:
-        """What the mini-program needs to pay a charge, and what the next transaction is to record; neither when the charge
-        was settled or closed meanwhile. Raises UpstreamFailed."""
+    async def prepay(self, runtime: Runtime, charge: Charge, *, description: str) -> PaymentView | None:
+        """The payment of a subject right after it was placed with this charge; None when nothing is due any more.
+
+        Raises UpstreamFailed, WechatRefused.
+        """
+        prepaid = await self._prepay(runtime, charge, description)
+        if prepaid is not None:
+            # What WeChat answered is not kept: the reply has it, and it answers the same number alike.
+            return prepaid.view
+        return await self.pay(runtime, charge.subject_id, description=description)
+
+    async def _prepay(self, runtime: Runtime, charge: Charge, description: str) -> Prepaid | None:
         try:
             return await flows.prepay(runtime, charge, description=description)
         except ChargeNotOpen:
-            return None, None
+            return None
 
     async def pay(self, runtime: Runtime, subject_id: UUID, *, description: str) -> PaymentView | None:
-        """The payment of a subject: the same charge while it lives, else a new one; None when nothing is due any more.
+        """The payment of a subject: the same charge while it lives, else a new one; None when nothing is due any more, or
+        when another press of the button has just paid or closed the new one.
 
-        Raises UpstreamFailed.
+        Raises UpstreamFailed, WechatRefused.
         """
         async with runtime.db.transaction() as session:
             due = await self.still_due(session, subject_id)
             charge = await charges.latest_charge(session, subject_id)
         if due is None or charge is None:
             return None
-        payment, record = await self.prepay(runtime, charge, description=description)
-        if payment is None:
+        prepaid = await self._prepay(runtime, charge, description)
+        if prepaid is None:
             renewed = await self._renew(runtime, charge)
             if renewed is None:
                 return None
-            payment, record = await flows.prepay(runtime, renewed, description=description)
-        if record is not None:
+            charge, prepaid = renewed, await self._prepay(runtime, renewed, description)
+        if prepaid is None:
+            return None
+        if prepaid.fresh_id is not None:
             async with runtime.db.transaction() as session:
-                await record(session)
-        return payment
+                await charges.keep_prepay(session, charge.id, prepaid.fresh_id)
+        return prepaid.view
 
     async def _renew(self, runtime: Runtime, dead: Charge) -> Charge | None:
         """Another number for a subject whose old one cannot be paid any more; if it was paid after all, it is settled."""
@@ -128,11 +135,14 @@ class Collector:
                 book=due.book,
                 payer_openid=dead.payer_openid,
                 amount_fen=due.amount_fen,
-                expires_at=max(due.expires_at, due.now + _SHORTEST_TTL),
+                expires_at=due.expires_at,
             )
 
     async def confirm(self, runtime: Runtime, subject_id: UUID) -> None:
-        """The client's "I paid": ask WeChat about the subject's charges and settle what it knows. Raises UpstreamFailed."""
+        """The client's "I paid": ask WeChat about the subject's charges and settle what it knows.
+
+        Raises UpstreamFailed, WechatRefused.
+        """
         async with runtime.db.transaction() as session:
             unsettled = await charges.charges_to_ask(session, subject_id)
         for charge in unsettled:
@@ -143,7 +153,7 @@ class Collector:
     async def close(self, runtime: Runtime, subject_id: UUID) -> Collection[UUID]:
         """Close every open charge of a subject at WeChat, settling what turns out to be paid; the charges' ids.
 
-        The caller closes them here (`close_charge`) with the subject, in one transaction. Raises UpstreamFailed.
+        The caller closes them here (`close_charge`) with the subject, in one transaction. Raises UpstreamFailed, WechatRefused.
         """
         async with runtime.db.transaction() as session:
             open_ones = await charges.open_charges(session, subject_id)

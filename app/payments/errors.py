@@ -3,6 +3,8 @@
 * Conflict
   + ChargeNotOpen        it was closed or settled meanwhile
   + RefundExceedsPaid    more would be refunded than was paid
+  + RefundsExhausted     WeChat takes no further refund of this payment
+  + RefundTooLate        the payment is too old for WeChat to refund
 * BadRequest
   + EventUnexpected      a notification of another kind than its address takes
   + PaymentMismatch      WeChat's notification does not fit the charge; recorded for finance, nothing is paid by it
@@ -24,6 +26,22 @@ class RefundExceedsPaid(Conflict):
     status_code = 402
     en = "More would be refunded than was paid."
     zh = "退款金额超过实付金额。"
+
+
+class RefundsExhausted(Conflict):
+    """WeChat takes at most `limit` refunds of one payment; send the rest some other way."""
+
+    en = "WeChat takes at most {limit} refunds of one payment."
+    zh = "微信支付同一笔支付最多退款 {limit} 次。"
+    limit: int
+
+
+class RefundTooLate(Conflict):
+    """WeChat refunds no payment older than `days` days; send the money some other way."""
+
+    en = "WeChat refunds no payment older than {days} days."
+    zh = "支付已超过 {days} 天，微信支付不支持退款。"
+    days: int
 
 
 class PaymentMismatch(BadRequest):

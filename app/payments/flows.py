@@ -1,11 +1,10 @@
 """What needs WeChat in the middle: prepay, sending a refund, asking about one, closing a charge."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from app.core.clock import utc_now
-from app.core.db import Session
 from app.core.errors import Unclear, UpstreamFailed
 from app.core.ids import wire
 from app.core.runtime import Runtime
@@ -22,12 +21,11 @@ from app.wechat import (
     TradeNumberReused,
     Transaction,
     WechatPay,
+    WechatRefused,
 )
 
 # WeChat takes no charge that expires within a minute; money that lands after our own deadline is dealt with as late.
 _SHORTEST_LIFE = timedelta(seconds=75)
-
-Record = Callable[[Session], Awaitable[None]]
 
 
 def notify_url(settings: Settings, mchid: str, what: str) -> str:
@@ -35,35 +33,45 @@ def notify_url(settings: Settings, mchid: str, what: str) -> str:
     return f"{settings.public_url}/v1/payments/{mchid}/{what}/notify"
 
 
-async def prepay(runtime: Runtime, charge: Charge, *, description: str) -> tuple[PaymentView, Record | None]:
-    """What the mini-program needs to pay an open charge, and what the next transaction is to record.
+@dataclass(frozen=True, slots=True)
+class Prepaid:
+    """The payment of a charge, and the prepay id that WeChat gave for it just now, if it was asked."""
+
+    view: PaymentView
+    fresh_id: str | None
+
+
+async def prepay(runtime: Runtime, charge: Charge, *, description: str) -> Prepaid:
+    """What the mini-program needs to pay an open charge.
 
     Repeatable: the same number with the same parameters answers a prepay id again. Raises ChargeNotOpen when it was
-    settled or closed meanwhile, UpstreamFailed when WeChat gives no clear answer.
+    settled or closed meanwhile or its parameters have changed, UpstreamFailed when WeChat gives no clear answer, and
+    WechatRefused when it refuses the request itself.
     """
     if charge.status is not ChargeStatus.OPEN:
         raise ChargeNotOpen
     pay = runtime.client(WechatPay)
-    prepay_id, record = charge.prepay_id, None
-    if prepay_id is None or not charges.is_fresh(charge, utc_now()):
-        try:
-            prepay_id = await pay.prepay(
-                out_trade_no=wire("chg", charge.id),
-                description=description[:60],
-                amount_fen=charge.amount_fen,
-                payer_openid=charge.payer_openid,
-                appid=charge.appid,
-                expires_at=max(charge.expires_at, utc_now() + _SHORTEST_LIFE),
-                notify_url=notify_url(runtime.settings, charge.mchid, "transactions"),
-            )
-        except (ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused) as error:
-            raise ChargeNotOpen from error
-        kept = prepay_id
-
-        async def record(session: Session) -> None:
-            await charges.keep_prepay(session, charge.id, kept)
-
-    return _view(pay, charge, prepay_id), record
+    if charge.prepay_id is not None and charges.is_fresh(charge, utc_now()):
+        return Prepaid(_view(pay, charge, charge.prepay_id), None)
+    try:
+        prepay_id = await pay.prepay(
+            out_trade_no=wire("chg", charge.id),
+            description=description[:60],
+            amount_fen=charge.amount_fen,
+            payer_openid=charge.payer_openid,
+            appid=charge.appid,
+            expires_at=max(charge.expires_at, utc_now() + _SHORTEST_LIFE),
+            notify_url=notify_url(runtime.settings, charge.mchid, "transactions"),
+        )
+    except (ChargeAlreadyPaid, ChargeClosedAtWechat) as error:
+        raise ChargeNotOpen from error
+    except TradeNumberReused as error:
+        # WeChat has one code for a number with other parameters and for a request that it never takes; after the latter
+        # it knows no such number, and another number would fare no better.
+        if await pay.query(wire("chg", charge.id)) is None:
+            raise WechatRefused(**error.details) from error
+        raise ChargeNotOpen from error
+    return Prepaid(_view(pay, charge, prepay_id), prepay_id)
 
 
 def _view(pay: WechatPay, charge: Charge, prepay_id: str) -> PaymentView:
@@ -87,7 +95,8 @@ async def ask(runtime: Runtime, charge: Charge) -> Transaction | None:
 async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | None:
     """Make sure that no money can land any more; if it already has, answer the transaction to settle instead.
 
-    Raises UpstreamFailed when WeChat gives no clear answer; also when it has the money but does not show it yet.
+    Raises UpstreamFailed when WeChat gives no clear answer, also when it has the money but does not show it yet, and
+    WechatRefused.
     """
     paid = await ask(runtime, charge)
     if paid is not None:
@@ -108,7 +117,7 @@ async def send_refund(runtime: Runtime, refund_id: UUID) -> None:
     """Send a refund, or ask again about one, always under its own number.
 
     A refund that WeChat does not take is given up until a person acts, unless it knows the number: then what it knows
-    counts. Raises UpstreamFailed and RefundFundsShort to be run again.
+    counts. Raises UpstreamFailed, WechatRefused and RefundFundsShort to be run again.
     """
     async with runtime.db.transaction() as session:
         refund = await refunds.refund_to_send(session, refund_id)

@@ -12,7 +12,8 @@ from app.core.tables import Table, created_at, fen, moment, text
 
 
 class ChargeRow(Table, table=True):
-    """One attempt to be paid; charges are not orders. `refunded_fen` counts refunds asked for, paid out or not."""
+    """One attempt to be paid; charges are not orders. `refunded_fen` and `refunds` count what was requested, paid out or
+    not."""
 
     __tablename__ = "payments_charge"
     __table_args__ = (
@@ -33,6 +34,7 @@ class ChargeRow(Table, table=True):
     payer_openid: str = text()
     amount_fen: int = fen()
     refunded_fen: int = fen(0)
+    refunds: int = Field(0, sa_column_kwargs={"server_default": "0"})
     status: str = text()
     prepay_id: str | None = text(default=None)
     prepaid_at: datetime | None = moment(default=None)

@@ -42,6 +42,14 @@ class RefundToSend(msgspec.Struct, frozen=True, kw_only=True):
     status: RefundStage
 
 
+class RefundRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """What was requested, as WeChat's word about it has to repeat."""
+
+    charge_id: UUID
+    amount_fen: int
+    mchid: str
+
+
 class MovedRefund(msgspec.Struct, frozen=True, kw_only=True):
     """A refund that has just changed its stage, with what its charge was for."""
 

@@ -1,5 +1,6 @@
 """Refunds: requested in the transaction that decides them, sent by a job, settled when WeChat says so."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -7,13 +8,14 @@ import structlog
 from app import ledger
 from app.core import events, jobs
 from app.core.db import Session, Statement
+from app.core.errors import AppError
 from app.core.ids import new_id, parse, wire
 from app.ledger import Account, Transfer
 from app.payments.charges import settle
 from app.payments.discrepancies import write_discrepancy
-from app.payments.errors import RefundExceedsPaid
+from app.payments.errors import RefundExceedsPaid, RefundsExhausted, RefundTooLate
 from app.payments.events import RefundStuck, RefundSucceeded
-from app.payments.records import Charge, MovedRefund, RefundToSend
+from app.payments.records import Charge, MovedRefund, RefundRequested, RefundToSend
 from app.payments.schemas import DiscrepancyKind, Outcome, RefundStage
 from app.wechat import RefundState, RefundStatus, Transaction
 
@@ -41,9 +43,20 @@ _STAGES = {
     RefundState.CLOSED: RefundStage.CLOSED,
 }
 
+MOST_REFUNDS = 50
+LATEST_REFUND = timedelta(days=365)
+"""What WeChat takes of one charge: after that it refuses every refund, and money that was agreed could never leave."""
+
 _COUNT_IN = Statement(
-    """UPDATE payments_charge SET refunded_fen = refunded_fen + :amount_fen
-       WHERE id = :charge_id AND status = 'settled' AND refunded_fen + :amount_fen <= amount_fen"""
+    """UPDATE payments_charge SET refunded_fen = refunded_fen + :amount_fen, refunds = refunds + 1
+       WHERE id = :charge_id AND status = 'settled' AND refunded_fen + :amount_fen <= amount_fen
+         AND refunds < :most AND paid_at > clock_timestamp() - :latest::interval"""
+)
+_WHY_NOT = Statement(
+    """SELECT CASE WHEN refunds >= :most THEN 'exhausted' WHEN paid_at <= clock_timestamp() - :latest::interval THEN 'late'
+                   ELSE 'exceeds' END
+       FROM payments_charge WHERE id = :charge_id""",
+    str,
 )
 _INSERT = Statement(
     """INSERT INTO payments_refund (id, charge_id, amount_fen, reason, status)
@@ -67,12 +80,13 @@ _MOVE = Statement(
                                   THEN coalesce(:succeeded_at::timestamptz, clock_timestamp()) END
        FROM payments_charge c
        WHERE r.id = :refund_id AND r.status = ANY(:before) AND c.id = r.charge_id
-         AND r.amount_fen = coalesce(:amount_fen, r.amount_fen)
        RETURNING r.id, r.charge_id, r.amount_fen, c.book, c.subject_kind, c.subject_id""",
     MovedRefund,
 )
-_OTHER_AMOUNT = Statement(
-    "SELECT charge_id FROM payments_refund WHERE id = :refund_id AND amount_fen <> :amount_fen", UUID
+_REQUESTED = Statement(
+    """SELECT r.charge_id, r.amount_fen, c.mchid FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
+       WHERE r.id = :refund_id""",
+    RefundRequested,
 )
 _STUCK = Statement("SELECT count(*) FROM payments_refund WHERE status IN ('abnormal', 'closed', 'refused')", int)
 
@@ -81,12 +95,23 @@ async def request_refund(session: Session, *, refund_id: UUID, charge_id: UUID, 
     """Ask for money to be sent back; a job sends it after the commit.
 
     The caller posts what is owed (REFUNDS_DUE about `refund_id`). Raises RefundExceedsPaid when the charge is not
-    settled or its refunds would come to more than was paid.
+    settled or its refunds would come to more than was paid, RefundsExhausted and RefundTooLate for what WeChat would never
+    send.
     """
-    if not await _COUNT_IN.run(session, charge_id=charge_id, amount_fen=amount_fen):
-        raise RefundExceedsPaid
+    limits = {"charge_id": charge_id, "most": MOST_REFUNDS, "latest": LATEST_REFUND}
+    if not await _COUNT_IN.run(session, amount_fen=amount_fen, **limits):
+        raise _refusal(await _WHY_NOT.first(session, **limits))
     await _INSERT.run(session, id=refund_id, charge_id=charge_id, amount_fen=amount_fen, reason=reason)
     await jobs.defer(session, SEND_REFUND, key=str(refund_id), refund=str(refund_id))
+
+
+def _refusal(why: str | None) -> AppError:
+    match why:
+        case "exhausted":
+            return RefundsExhausted(limit=MOST_REFUNDS)
+        case "late":
+            return RefundTooLate(days=LATEST_REFUND.days)
+    return RefundExceedsPaid()
 
 
 async def send_back(session: Session, charge: Charge, transaction: Transaction, *, reason: str) -> tuple[Outcome, UUID]:
@@ -115,11 +140,19 @@ async def settle_refund(session: Session, status: RefundStatus) -> bool:
     """Believe what WeChat says about a refund; True when it changed something. Unknown numbers change nothing.
 
     Success takes the money out of the books and publishes RefundSucceeded; abnormal and closed publish RefundStuck and
-    leave it owed. A repeated or late word of an earlier stage changes nothing.
+    leave it owed. A repeated or late word of an earlier stage changes nothing. A word of another amount, currency, charge
+    or merchant than was requested is written down for finance, and nothing else of it is believed.
     """
     try:
         refund_id = parse("rfd", status.out_refund_no)
     except ValueError:
+        return False
+    requested = await _REQUESTED.first(session, refund_id=refund_id)
+    if requested is None:
+        return False
+    fault = _difference(requested, status)
+    if fault is not None:
+        await _write_difference(session, requested, status, fault)
         return False
     stage = _STAGES[status.state]
     moved = await _MOVE.first(
@@ -129,10 +162,8 @@ async def settle_refund(session: Session, status: RefundStatus) -> bool:
         before=_BEFORE[stage],
         wechat_refund_id=status.refund_id,
         succeeded_at=status.succeeded_at,
-        amount_fen=status.refund_fen,
     )
     if moved is None:
-        await _note_other_amount(session, refund_id, status)
         return False
     if stage is RefundStage.SUCCEEDED:
         await _paid_out(session, moved)
@@ -151,7 +182,6 @@ async def refuse_refund(session: Session, refund_id: UUID) -> None:
         before=_BEFORE[RefundStage.REFUSED],
         wechat_refund_id=None,
         succeeded_at=None,
-        amount_fen=None,
     )
     if moved is not None:
         await _tell_stuck(session, moved, RefundStage.REFUSED)
@@ -177,17 +207,32 @@ async def stuck_refunds(session: Session) -> int:
     return await _STUCK.one(session)
 
 
-async def _note_other_amount(session: Session, refund_id: UUID, status: RefundStatus) -> None:
-    """WeChat tells of another amount than was requested: finance has to look, nothing else is believed."""
-    charge_id = await _OTHER_AMOUNT.first(session, refund_id=refund_id, amount_fen=status.refund_fen)
-    if charge_id is not None:
-        await write_discrepancy(
-            session,
-            number=status.refund_id,
-            kind=DiscrepancyKind.REFUND_AMOUNT,
-            charge_id=charge_id,
-            reported={"out_refund_no": status.out_refund_no, "amount_fen": status.refund_fen},
-        )
+def _difference(requested: RefundRequested, status: RefundStatus) -> DiscrepancyKind | None:
+    if status.mchid not in (None, requested.mchid):
+        return DiscrepancyKind.REFUND_MERCHANT
+    if status.out_trade_no != wire("chg", requested.charge_id):
+        return DiscrepancyKind.REFUND_NUMBER
+    if status.currency not in (None, "CNY"):
+        return DiscrepancyKind.REFUND_CURRENCY
+    return None if status.refund_fen == requested.amount_fen else DiscrepancyKind.REFUND_AMOUNT
+
+
+async def _write_difference(
+    session: Session, requested: RefundRequested, status: RefundStatus, fault: DiscrepancyKind
+) -> None:
+    await write_discrepancy(
+        session,
+        number=status.refund_id,
+        kind=fault,
+        charge_id=requested.charge_id,
+        reported={
+            "out_refund_no": status.out_refund_no,
+            "out_trade_no": status.out_trade_no,
+            "amount_fen": status.refund_fen,
+            "currency": status.currency,
+            "mchid": status.mchid,
+        },
+    )
 
 
 async def _paid_out(session: Session, refund: MovedRefund) -> None:

@@ -50,7 +50,7 @@ class PaymentView(View):
 
 class DiscrepancyKind(StrEnum):
     """What does not fit. `amount`, `payer` and `repeated` landed with us and their cash is in suspense;
-    `refunded_elsewhere` went back without us; `refund_amount` is a refund of another amount than was requested; the rest name
+    `refunded_elsewhere` went back without us; `refund_…` is word of a refund that is not as it was requested; the rest name
     no charge of ours, or not as it is."""
 
     AMOUNT = "amount"
@@ -58,6 +58,9 @@ class DiscrepancyKind(StrEnum):
     REPEATED = "repeated"
     REFUNDED_ELSEWHERE = "refunded_elsewhere"
     REFUND_AMOUNT = "refund_amount"
+    REFUND_MERCHANT = "refund_merchant"
+    REFUND_NUMBER = "refund_number"
+    REFUND_CURRENCY = "refund_currency"
     MERCHANT = "merchant"
     APP = "app"
     NUMBER = "number"

@@ -75,7 +75,7 @@ class PlannedFault(_Body):
     path_prefix: str = Field(min_length=1, description="e.g. `/v3/refund/` or `/sns/`")
     kind: FaultKind = Field(
         description="`timeout` no effect and no reply; `error_500` no effect; `drop_after` the effect without the reply; "
-        "`not_enough` 403 NOT_ENOUGH; `too_fast` 429"
+        "`not_enough` 403 NOT_ENOUGH; `too_fast` 429; `no_auth` 403 NO_AUTH; `invalid_request` 400 INVALID_REQUEST"
     )
     times: int = Field(1, ge=1, le=1_000_000)
 

@@ -27,7 +27,7 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 """Posts a body with headers to an address and returns the status. Raises OSError when there is no answer."""
 
 CodeKind = Literal["login", "phone"]
-FaultKind = Literal["timeout", "error_500", "drop_after", "not_enough", "too_fast"]
+FaultKind = Literal["timeout", "error_500", "drop_after", "not_enough", "too_fast", "no_auth", "invalid_request"]
 
 
 @dataclass(slots=True)

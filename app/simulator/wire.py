@@ -118,6 +118,10 @@ def _answered(
             response = refuse(429, "FREQUENCY_LIMITED")
         case "not_enough":
             response = refuse(403, "NOT_ENOUGH")
+        case "no_auth":
+            response = refuse(403, "NO_AUTH")
+        case "invalid_request":
+            response = refuse(400, "INVALID_REQUEST")
         case None:
             response = respond()
     call = Call(

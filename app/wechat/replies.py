@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, StrictInt
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StrictInt
 
 from app.wechat.schemas import RefundState, RefundStatus, TradeState, Transaction
 
@@ -17,10 +17,11 @@ def _time_or_none(value: object) -> datetime | None:
 
 
 _Time = Annotated[AwareDatetime | None, BeforeValidator(_time_or_none)]
+_Fen = Annotated[StrictInt, Field(ge=0, le=100_000_000_000)]  # 1,000,000,000 yuan: more than WeChat moves at once
 
 
 class _Amount(BaseModel):
-    total: StrictInt | None = None
+    total: _Fen | None = None
     currency: str | None = None
 
 
@@ -40,7 +41,8 @@ class _Transaction(BaseModel):
 
 
 class _RefundAmount(BaseModel):
-    refund: StrictInt
+    refund: _Fen
+    currency: str | None = None
 
 
 class _Refund(BaseModel):
@@ -50,6 +52,7 @@ class _Refund(BaseModel):
     status: RefundState | None = None
     refund_status: RefundState | None = None
     amount: _RefundAmount
+    mchid: str | None = None
     success_time: _Time = None
 
 
@@ -85,5 +88,7 @@ def read_refund(fields: object) -> RefundStatus:
         out_trade_no=wire.out_trade_no,
         state=state,
         refund_fen=wire.amount.refund,
+        currency=wire.amount.currency or None,
+        mchid=wire.mchid or None,
         succeeded_at=_utc(wire.success_time),
     )

@@ -50,13 +50,18 @@ class Transaction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefundStatus:
-    """A refund as WeChat sees it; `succeeded_at` is set once the money went back."""
+    """A refund as WeChat sees it; `succeeded_at` is set once the money went back.
+
+    Replies name the currency and no merchant, notifications the merchant and no currency.
+    """
 
     out_refund_no: str
     refund_id: str
     out_trade_no: str
     state: RefundState
     refund_fen: int
+    currency: str | None
+    mchid: str | None
     succeeded_at: datetime | None
 
 

@@ -40,7 +40,7 @@ class Act:
             self.refusals -= 1
             raise Refused
 
-    async def finish(self, subject: UUID) -> tuple[Reply, None]:
+    async def finish(self, subject: UUID) -> Reply:
         self.reached.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -48,7 +48,7 @@ class Act:
         if self.failures:
             self.failures -= 1
             raise Refused
-        return Reply(201, str(subject).encode()), None
+        return Reply(201, str(subject).encode())
 
     async def run(self, key: str = "k", actor: str = "customer:1", body: bytes = b"{}") -> Reply:
         return await idempotency.run(self.db, Key.of(actor, key, body), new_id(), begin=self.begin, finish=self.finish)

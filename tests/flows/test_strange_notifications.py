@@ -156,6 +156,44 @@ async def test_another_transaction_under_a_settled_number_is_put_down_for_financ
     assert await audit(db) == []
 
 
+@pytest.mark.parametrize("state", ["unpaid", "closed"])
+async def test_a_transaction_pays_one_charge_and_no_other(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, drain: Drain, state: str
+) -> None:
+    buyer = await shop.customer()
+    first, second = await buyer.order(), await buyer.order()
+    known = await pay_in_silence(stage, first["payment"]["charge"])
+    told = await pay_in_silence(stage, second["payment"]["charge"])
+    assert (await paid_word(stage, known).say(api)).status_code == 204
+    path = f"/v1/mall/orders/{second['order']['id']}"
+    if state == "closed":
+        simulator_of(stage).charges[second["payment"]["charge"]].state = TradeState.NOTPAY
+        await buyer.post(f"{path}/close", headers={"Idempotency-Key": "close"})
+    repeated = told | {"transaction_id": known["transaction_id"]}
+    assert [(await paid_word(stage, repeated).say(api)).status_code for _ in range(2)] == [400, 400]
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = 'transaction'") == 1
+    assert (await buyer.get(path)).json()["status"] == state
+    assert await count(db, "SELECT reserved FROM mall_stock") == (1 if state == "unpaid" else 0)
+    assert (await paid_word(stage, told).say(api)).status_code == 204
+    assert (await buyer.get(path)).json()["status"] == "paid"
+    await drain()
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("total_fen", [-5, 2**63])
+async def test_an_amount_that_cannot_be_is_no_word_of_wechats(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop, total_fen: int
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    transaction = await pay_in_silence(stage, placed["payment"]["charge"])
+    transaction["amount"]["total"] = total_fen
+    reply = await paid_word(stage, transaction).say(api)
+    assert (reply.status_code, reply.json()["code"]) == (401, "FAIL")
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 0
+    assert await audit(db) == []
+
+
 def stale(stage: Stage, body: bytes) -> dict[str, str]:
     keys = simulator_of(stage).keys
     timestamp, nonce = "1700000000", "0" * 32

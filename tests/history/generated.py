@@ -225,9 +225,10 @@ SELECT touchpoint_id, 'room', id, store_id, started_at, ended_at FROM live_room;
 INSERT INTO attribution_touchpoint (id, kind, distributor_id, sharer_id, product_id)
 SELECT history_id(25, d * 20 + k), 'share', history_id(16, d), history_id(10, d), history_id(23, 1 + k)
 FROM generate_series(1, {distributors}) AS d, generate_series(0, 19) AS k;
-INSERT INTO attribution_touch (id, customer_id, touchpoint_id, distributor_id, guide_id, room_id, store_id, first, touched_at)
+INSERT INTO attribution_touch (id, customer_id, touchpoint_id, distributor_id, guide_id, guide_store_id, room_id, store_id,
+                               first, touched_at)
 SELECT history_id(38, n, at), customer_id, history_id(25, coalesce(distributor, 1 + n % {distributors}) * 20 + n % 20),
-       history_id(16, coalesce(distributor, 1 + n % {distributors})), guide_id, NULL, store_id, n * 7 / ({orders} / 8) = 0, at
+       history_id(16, coalesce(distributor, 1 + n % {distributors})), guide_id, store_id, NULL, store_id, n * 7 / ({orders} / 8) = 0, at
 FROM history;
 INSERT INTO attribution_bond (id, customer_id, kind, promoter_id, bound_at)
 SELECT history_id(39, c), history_id(10, c), 'distributor', history_id(16, 1 + c % {distributors}), '2025-10-01Z'

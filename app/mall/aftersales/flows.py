@@ -19,9 +19,9 @@ async def agree_refund(runtime: Runtime, actor: Actor, key: Key, order_id: UUID,
     async def begin(session: Session, refund_id: UUID) -> None:
         await refunds.agree(session, actor, refund_id=refund_id, order_id=order_id, request=request)
 
-    async def finish(refund_id: UUID) -> tuple[Reply, None]:
+    async def finish(refund_id: UUID) -> Reply:
         async with runtime.db.transaction() as session:
             view = await agreed_refund(session, refund_id)
-        return Reply(201, view.model_dump_json().encode()), None
+        return Reply(201, view.model_dump_json().encode())
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)

@@ -73,8 +73,8 @@ async def agree(session: Session, actor: Actor, *, refund_id: UUID, order_id: UU
     """Owe a refund from now on; payments sends it after the commit. Goods may come back after their money went: a refund
     that comes to 0 restocks them and is done.
 
-    Raises NotFound outside the actor's scope, NothingToRefund, RefundExceedsPaid, and RefundNotSensible for a line that
-    asks for more than is left; then nothing is written.
+    Raises NotFound outside the actor's scope, NothingToRefund, RefundExceedsPaid, RefundsExhausted, RefundTooLate, and
+    RefundNotSensible for a line that asks for more than is left; then nothing is written.
     """
     order = await orders.lock(session, order_id, **orders.reach_of(actor))
     if order.row.status is not OrderStatus.PAID:

@@ -11,7 +11,7 @@ from app.core.ids import OrderId
 from app.mall.aftersales import flows, views
 from app.mall.aftersales.errors import NothingToRefund, RefundNotSensible
 from app.mall.aftersales.schemas import RefundCreate, RefundStatus, RefundView
-from app.payments import RefundExceedsPaid
+from app.payments import RefundExceedsPaid, RefundsExhausted, RefundTooLate
 
 customer = APIRouter(prefix="/v1/mall", tags=["mall"])
 admin = APIRouter(prefix="/v1/admin/mall", tags=["mall: staff"])
@@ -29,7 +29,9 @@ async def list_refunds(id: OrderId, actor: CurrentCustomer, session: Reading, pa
     status_code=201,
     response_model=RefundView,
     summary="Refund a paid order",
-    responses=problems(NotFound, NothingToRefund, RefundNotSensible, RefundExceedsPaid),
+    responses=problems(
+        NotFound, NothingToRefund, RefundNotSensible, RefundExceedsPaid, RefundsExhausted, RefundTooLate
+    ),
 )
 async def refund_order(
     id: OrderId,

@@ -133,13 +133,18 @@ class ProductCard(View):
     share: ShareTarget
 
 
+_MOST_UNITS = 2**31 - 1
+
+
 class StockUpdate(Body):
     """How many units were counted at the place, and the place's own price, if it has one."""
 
     on_hand: Annotated[int, Field(ge=0, le=10_000_000)]
     sold: Annotated[
         int,
-        Field(ge=0, le=2**31 - 1, description="As it stood when the units were counted: what was sold since is kept."),
+        Field(
+            ge=0, le=_MOST_UNITS, description="As it stood when the units were counted: what was sold since is kept."
+        ),
     ]
     own_list_fen: ListFen | None = Field(None, description="null: the SKU's list price holds here.")
     version: Annotated[int, Field(ge=0, le=2**31 - 1, description="0 when there is none yet.")]
@@ -148,6 +153,8 @@ class StockUpdate(Body):
     def _nothing_sold_of_nothing(self) -> Self:
         if self.version == 0 and self.sold:
             raise ValueError("nothing was sold of what was not there yet")
+        if self.on_hand + self.sold > _MOST_UNITS:
+            raise ValueError(f"on_hand and sold are together at most {_MOST_UNITS}")
         return self
 
 

@@ -44,8 +44,8 @@ async def place(
 ) -> Placed:
     """Place an order and open its charge; the caller asks WeChat after the commit.
 
-    Raises LineRepeated, NotOnSale, PriceChanged (with the new quote) and OutOfStock; then nothing is written. The
-    reservation comes last, so that a popular SKU's row is locked for the shortest time; all rows are written by one
+    Raises LineRepeated, NotOnSale, PriceChanged (with the new quote), OpenidMissing and OutOfStock; then nothing is
+    written. The reservation comes last, so that a popular SKU's row is locked for the shortest time; all rows are written by one
     statement right before it.
     """
     priced = await promotions.price(session, request.store, request.lines)
@@ -57,6 +57,7 @@ async def place(
         Checkout(
             order_id=order_id,
             customer_id=customer_id,
+            placed_at=priced.now,
             selling_store_id=priced.place_id,
             lines=[LineToCredit(line.id, line.product_id) for line in order.lines],
         ),

@@ -16,13 +16,14 @@ from app.mall.orders.payment import COLLECTOR
 from app.mall.orders.records import Order, read
 from app.mall.orders.schemas import CloseReason, OrderCreate, OrderStatus, OrderView, PlacedView
 from app.mall.orders.views import buyers_view, order_of_customer
-from app.payments import Charge, PaymentView, Record
+from app.payments import Charge, PaymentView
 
 
 async def place_order(runtime: Runtime, actor: Actor, key: Key, request: OrderCreate) -> Reply:
     """Place an order and prepare its payment, once per key.
 
-    Raises LineRepeated, NotOnSale, PriceChanged, OutOfStock, UpstreamFailed.
+    Raises LineRepeated, NotOnSale, PriceChanged, OutOfStock, OpenidMissing, UpstreamFailed, WechatRefused; after the last
+    two the same key goes on.
     """
     fresh: Placed | None = None
 
@@ -30,15 +31,15 @@ async def place_order(runtime: Runtime, actor: Actor, key: Key, request: OrderCr
         nonlocal fresh
         fresh = await place(session, runtime.settings, order_id=order_id, customer_id=actor.id, request=request)
 
-    async def finish(order_id: UUID) -> tuple[Reply, Record | None]:
+    async def finish(order_id: UUID) -> Reply:
         placed = fresh or await _placed(runtime, actor, order_id)
         payment: PaymentView | None = None
         # A resumed request may find it paid or closed already.
         if placed.order.row.status is OrderStatus.UNPAID:
-            # What WeChat answered is not kept: the reply has it, and it answers the same number alike.
-            payment, _record = await COLLECTOR.prepay(runtime, placed.charge, description=_description(placed.order))
-        body = PlacedView(order=buyers_view(placed.order), payment=payment).model_dump_json().encode()
-        return Reply(201, body), None
+            payment = await COLLECTOR.prepay(runtime, placed.charge, description=_description(placed.order))
+            if payment is None:
+                placed = await _placed(runtime, actor, order_id)
+        return Reply(201, PlacedView(order=buyers_view(placed.order), payment=payment).model_dump_json().encode())
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)
 
@@ -58,7 +59,7 @@ def _description(order: Order) -> str:
 async def pay_again(runtime: Runtime, actor: Actor, order_id: UUID) -> PaymentView:
     """The payment of an unpaid order: the same charge while it lives, else a new one.
 
-    Raises NotFound, OrderNotPayable, UpstreamFailed.
+    Raises NotFound, OrderNotPayable, UpstreamFailed, WechatRefused.
     """
     async with runtime.db.transaction() as session:
         order = await read(session, order_id, customer_id=actor.id)
@@ -71,7 +72,7 @@ async def pay_again(runtime: Runtime, actor: Actor, order_id: UUID) -> PaymentVi
 async def confirm(runtime: Runtime, actor: Actor, order_id: UUID) -> OrderView:
     """The client's "I paid": ask WeChat about the order's charges and settle what it knows.
 
-    Raises NotFound, UpstreamFailed.
+    Raises NotFound, UpstreamFailed, WechatRefused.
     """
     async with runtime.db.transaction() as session:
         order = await read(session, order_id, customer_id=actor.id)
@@ -91,7 +92,8 @@ async def close_order(runtime: Runtime, order_id: UUID, *, reason: CloseReason) 
 async def close_own_order(runtime: Runtime, actor: Actor, key: Key, order_id: UUID) -> Reply:
     """The customer gives up on an unpaid order, once per key.
 
-    Raises NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed; after the last two the same key goes on.
+    Raises NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed, WechatRefused; after the last three the same key goes
+    on.
     """
 
     async def begin(session: Session, _: UUID) -> None:
@@ -99,13 +101,13 @@ async def close_own_order(runtime: Runtime, actor: Actor, key: Key, order_id: UU
         if order.row.status is not OrderStatus.UNPAID:
             raise OrderNotClosable
 
-    async def finish(_: UUID) -> tuple[Reply, Record | None]:
+    async def finish(_: UUID) -> Reply:
         for _attempt in range(2):  # pressing pay meanwhile opens another charge
             await close_order(runtime, order_id, reason=CloseReason.BUYER)
             async with runtime.db.transaction() as session:
                 view = await order_of_customer(session, actor.id, order_id)
             if view.status is not OrderStatus.UNPAID:
-                return Reply(200, view.model_dump_json().encode()), None
+                return Reply(200, view.model_dump_json().encode())
         raise OrderBeingPaid
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)

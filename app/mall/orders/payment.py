@@ -33,25 +33,26 @@ async def settle(session: Session, _: Settings, known: Charge, transaction: Tran
     recorded for finance and changes nothing (MISMATCH). The caller commits in every case.
     """
     order = await lock(session, known.subject_id)
-    charge = await payments.charge_with(session, known.id)
+    charge = await payments.lock_charge(session, known.id)
     if charge.status is ChargeStatus.SETTLED and charge.transaction_id == transaction.transaction_id:
         return Outcome.ALREADY_SETTLED
-    if await _may_sell(session, order, charge, transaction):
+    if await _is_reserved(session, order, charge):
         outcome = await payments.settle(session, charge, transaction, credit=Account.CUSTOMER_PREPAID, about=order.id)
         if outcome is Outcome.SETTLED:
             await _sell(session, order, charge, transaction)
+        elif order.row.status is OrderStatus.CLOSED:
+            await catalog.release(session, order.row.place_id, order.quantities)
         return outcome
     outcome, _refund_id = await payments.send_back(session, charge, transaction, reason="订单已关闭或已支付，自动退款")
     return outcome
 
 
-async def _may_sell(session: Session, order: Order, charge: Charge, transaction: Transaction) -> bool:
-    """Whether this money buys the order: it is unpaid, or closed and its units could be reserved once more."""
+async def _is_reserved(session: Session, order: Order, charge: Charge) -> bool:
+    """Whether units stand ready for this money: the order is unpaid, or closed and its units could be reserved once
+    more."""
     if order.row.status is OrderStatus.UNPAID:
         return True
     if order.row.status is not OrderStatus.CLOSED or charge.status is ChargeStatus.SETTLED:
-        return False
-    if not await payments.fits(session, charge, transaction):
         return False
     try:
         async with savepoint(session):
@@ -105,7 +106,7 @@ async def _still_due(session: Session, order_id: UUID) -> Due | None:
     order = await lock(session, order_id)
     if not order.is_payable:
         return None
-    return Due(amount_fen=order.row.payable_fen, book=order.row.book, expires_at=order.row.expires_at, now=order.now)
+    return Due(amount_fen=order.row.payable_fen, book=order.row.book, expires_at=order.row.expires_at)
 
 
 COLLECTOR = Collector("order", settle, _still_due)

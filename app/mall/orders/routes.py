@@ -8,12 +8,14 @@ from app.core.auth import CurrentCustomer, CurrentStaff
 from app.core.errors import NotFound, UpstreamFailed
 from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, limit, problems, reply_response
 from app.core.ids import OrderId
+from app.customers import OpenidMissing
 from app.mall.catalog import NotOnSale, OutOfStock
 from app.mall.orders import flows, quotes, views
 from app.mall.orders.errors import OrderBeingPaid, OrderNotClosable, OrderNotPayable, PriceChanged
 from app.mall.orders.schemas import OrderCreate, OrderStatus, OrderView, PlacedView, QuoteCreate, QuoteView
 from app.mall.promotions import LineRepeated
 from app.payments import PaymentView
+from app.wechat import WechatRefused
 
 customer = APIRouter(prefix="/v1/mall", tags=["mall"])
 admin = APIRouter(prefix="/v1/admin/mall", tags=["mall: staff"])
@@ -31,7 +33,7 @@ async def quote_basket(body: QuoteCreate, actor: CurrentCustomer, session: Readi
     status_code=201,
     response_model=PlacedView,
     summary="Place an order",
-    responses=problems(LineRepeated, NotOnSale, OutOfStock, PriceChanged, UpstreamFailed),
+    responses=problems(LineRepeated, NotOnSale, OutOfStock, PriceChanged, OpenidMissing, UpstreamFailed, WechatRefused),
 )
 async def place_order(
     body: OrderCreate,
@@ -62,7 +64,7 @@ async def get_order(id: OrderId, actor: CurrentCustomer, session: Reading) -> Or
 @customer.post(
     "/orders/{id}/payment",
     summary="Pay for an unpaid order",
-    responses=problems(NotFound, OrderNotPayable, UpstreamFailed),
+    responses=problems(NotFound, OrderNotPayable, UpstreamFailed, WechatRefused),
 )
 async def pay_order(
     id: OrderId, actor: CurrentCustomer, _: Annotated[None, limit("pay", "30/minute")], runtime: RuntimeDep
@@ -71,7 +73,11 @@ async def pay_order(
     return await flows.pay_again(runtime, actor, id)
 
 
-@customer.post("/orders/{id}/confirmation", summary="Confirm a payment", responses=problems(NotFound, UpstreamFailed))
+@customer.post(
+    "/orders/{id}/confirmation",
+    summary="Confirm a payment",
+    responses=problems(NotFound, UpstreamFailed, WechatRefused),
+)
 async def confirm_order(
     id: OrderId, actor: CurrentCustomer, _: Annotated[None, limit("confirm", "60/minute")], runtime: RuntimeDep
 ) -> OrderView:
@@ -83,7 +89,7 @@ async def confirm_order(
     "/orders/{id}/close",
     response_model=OrderView,
     summary="Close an unpaid order",
-    responses=problems(NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed),
+    responses=problems(NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed, WechatRefused),
 )
 async def close_order(id: OrderId, actor: CurrentCustomer, key: IdempotencyKey, runtime: RuntimeDep) -> Response:
     """Releases the stock. If WeChat turns out to have the money, the order is paid instead: look at `status`."""

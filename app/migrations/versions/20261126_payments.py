@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("payer_openid", sa.Text(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("refunded_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("refunds", sa.Integer(), server_default="0", nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("prepay_id", sa.Text(), nullable=True),
         sa.Column("prepaid_at", sa.DateTime(timezone=True), nullable=True),

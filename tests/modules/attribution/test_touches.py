@@ -1,5 +1,6 @@
 """Who is credited: from links, bonds and rooms to the frozen line, and nothing later moves it."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from app import attribution
 from app.attribution import Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
 from app.attribution.schemas import ShareCreate
+from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.ids import new_id, parse, wire
@@ -54,10 +56,11 @@ class Town:
         async with self.db.transaction() as session:
             await attribution.end_promoter(session, promoter)
 
-    async def buy(self, buyer: UUID, product: UUID = PRODUCT) -> LineCredit:
+    async def buy(self, buyer: UUID, product: UUID = PRODUCT, *, at: datetime | None = None) -> LineCredit:
+        line = LineToCredit(new_id(), product)
         async with self.db.transaction() as session:
             (credit,) = await attribution.freeze(
-                session, Checkout(new_id(), buyer, SELLING_STORE, [LineToCredit(new_id(), product)])
+                session, Checkout(new_id(), buyer, at or utc_now(), SELLING_STORE, [line])
             )
         return credit
 
@@ -247,6 +250,31 @@ async def test_the_guides_store_is_the_one_where_they_worked_at_the_touch(town: 
     assert told.credited.store == new_store
 
 
+async def test_who_had_no_store_at_the_touch_is_passed_over_for_the_one_before(town: Town, db: Database) -> None:
+    buyer, store = new_id(), new_id()
+    (first, first_person), (second, second_person) = [
+        await town.promoter(PromoterKind.GUIDE, store_id=new_id()) for _ in range(2)
+    ]
+    links = [await town.link(person) for person in (first_person, second_person)]
+    await town.end(second)
+    for link in links:
+        await town.come(buyer, link)
+    async with db.transaction() as session:
+        await attribution.register_promoter(
+            session,
+            promoter_id=second,
+            kind=PromoterKind.GUIDE,
+            person_id=second_person,
+            upline_id=None,
+            store_id=store,
+            scope_path="/hq/",
+        )
+    assert (await town.buy(buyer)).guide_id == first
+    await town.come(buyer, links[1])
+    credit = await town.buy(buyer)
+    assert (credit.guide_id, credit.store_id) == (second, store)
+
+
 async def test_entering_a_room_that_never_went_live_is_no_guide_touch(town: Town) -> None:
     guide, _ = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
     early, late = new_id(), new_id()
@@ -361,11 +389,11 @@ async def test_of_two_first_touches_at_once_one_is_the_first(town: Town, db: Dat
 async def test_touches_of_long_ago_are_not_read(town: Town, db: Database) -> None:
     statement = freezing._CANDIDATES
     values = dict.fromkeys(("share_ttl_s", "room_ttl_s", "guide_ttl_s"), 1)
-    arguments = statement.arguments({"customer_id": new_id(), "products": [PRODUCT], **values})
+    arguments = statement.arguments({"customer_id": new_id(), "products": [PRODUCT], "placed_at": None, **values})
     async with db.transaction() as session:
         await sql.execute(session, "SET LOCAL enable_seqscan = off")
         plan = [row[0].strip() for row in await sql.fetch(session, f"EXPLAIN {statement.sql}", *arguments)]
-    bounded = [line for line in plan if "touched_at >" in line and "statement_timestamp" in line]
+    bounded = [line for line in plan if "touched_at >" in line]
     assert len([line for line in bounded if line.startswith("Index Cond")]) >= 3, "the share's, the guide's, the room's"
     assert not [line for line in bounded if line.startswith("Filter")]
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.attribution import PromoterKind, Reason
+from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.ids import new_id
 from tests import sql
@@ -54,6 +55,18 @@ async def test_each_kind_of_touch_counts_for_its_own_time(api: httpx.AsyncClient
     await set_rule(api, hq, windows(3 * DAY_S, DAY_S, 0))
     bought = await town.buy(buyer)
     assert (bought.distributor_reason, bought.guide_id, bought.room_id) == (Reason.SHARE_TOUCH, None, None)
+
+
+async def test_an_order_is_judged_by_the_rule_of_the_moment_it_was_placed_at(
+    api: httpx.AsyncClient, db: Database, town: Town
+) -> None:
+    hq = await first_headquarters(api, db)
+    buyer, placed_at = new_id(), utc_now()
+    guide, person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    await town.come(buyer, await town.link(person))
+    await set_rule(api, hq, windows(0, 0, 0))
+    assert (await town.buy(buyer, at=placed_at)).guide_id == guide
+    assert (await town.buy(buyer)).guide_id is None
 
 
 async def test_the_reply_to_a_touch_follows_the_rule(api: httpx.AsyncClient, db: Database, town: Town) -> None:

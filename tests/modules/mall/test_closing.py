@@ -48,6 +48,22 @@ async def test_a_new_charge_closes_the_old_one_at_wechat(shop: Shop, stage: Stag
     assert await audit(db) == []
 
 
+async def test_a_new_charge_ends_with_its_order(shop: Shop, stage: Stage, db: Database) -> None:
+    """WeChat takes no charge for less than a minute; what is shown counts down to the order's own end."""
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    simulator_of(stage).charges[placed["payment"]["charge"]].state = TradeState.CLOSED
+    async with db.transaction() as session:
+        for table in ("mall_order", "payments_charge"):
+            soon = "expires_at = clock_timestamp() + interval '20 seconds'"
+            await sql.execute(session, f"UPDATE {table} SET {soon}")
+    path = f"/v1/mall/orders/{placed['order']['id']}"
+    payments = [(await buyer.post(f"{path}/payment")).json() for _ in range(3)]
+    assert {payment["charge"] for payment in payments} == {payments[0]["charge"]} != {placed["payment"]["charge"]}
+    assert payments[0]["expires_at"] == (await buyer.get(path)).json()["expires_at"]
+    assert await audit(db) == []
+
+
 async def test_giving_up_an_order_frees_its_units_once(shop: Shop, db: Database, drain: Drain) -> None:
     buyer = await shop.customer()
     placed = await buyer.order(4)

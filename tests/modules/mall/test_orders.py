@@ -97,6 +97,13 @@ async def test_stock_is_never_set_below_what_unpaid_orders_hold(shop: Shop, db: 
     assert await audit(db) == []
 
 
+async def test_more_units_than_can_be_counted_are_refused(shop: Shop) -> None:
+    hq = await shop.staff("hq")
+    path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
+    reply = await hq.put(path, json={"on_hand": 1, "sold": 2**31 - 1, "version": 1})
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+
+
 async def test_what_is_sold_while_somebody_counts_stays_sold(shop: Shop, db: Database) -> None:
     buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
     path = f"/v1/admin/mall/stock/{shop.store.replace('sto_', 'plc_')}/{shop.sku}"
@@ -193,6 +200,60 @@ async def test_when_wechat_stumbles_the_same_key_finishes_the_order(
     assert await count(db, "SELECT count(*) FROM mall_order") == 1
     await buyer.pay(again.json())
     assert await audit(db) == []
+
+
+@pytest.mark.parametrize("kind", ["no_auth", "invalid_request"])
+async def test_what_wechat_refuses_is_told_and_opens_no_charge_after_charge(
+    shop: Shop, stage: Stage, db: Database, kind: str
+) -> None:
+    """Neither a number nor an amount is wrong: only an operator can mend it, and then the same key goes on."""
+    buyer = await shop.customer()
+    fault = {"path_prefix": "/v3/pay/transactions/jsapi", "kind": kind, "times": 1000}
+    (await stage.simulator.post("/simulator/faults", json=fault)).raise_for_status()
+    refused = [await buyer.try_order(1, key="k") for _ in range(2)]
+    order = (await buyer.get("/v1/mall/orders")).json()["items"][0]
+    refused += [await buyer.post(f"/v1/mall/orders/{order['id']}/payment") for _ in range(3)]
+    assert [(reply.status_code, reply.json()["code"]) for reply in refused] == [(502, "wechat_refused")] * 5
+    assert await count(db, "SELECT count(*) FROM payments_charge") == 1
+    await stage.simulator.delete("/simulator/faults")
+    placed = await buyer.try_order(1, key="k")
+    assert placed.status_code == 201, placed.text
+    await buyer.pay(placed.json())
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("act", ["confirmation", "close"])
+async def test_what_wechat_refuses_to_tell_is_told(shop: Shop, stage: Stage, db: Database, act: str) -> None:
+    buyer = await shop.customer()
+    order = (await buyer.order())["order"]
+    fault = {"path_prefix": "/v3/pay/transactions/", "kind": "no_auth", "times": 1}
+    (await stage.simulator.post("/simulator/faults", json=fault)).raise_for_status()
+    reply = await buyer.post(f"/v1/mall/orders/{order['id']}/{act}", headers={"Idempotency-Key": "k"})
+    assert (reply.status_code, reply.json()["code"]) == (502, "wechat_refused")
+    assert await audit(db) == []
+
+
+async def test_an_order_that_was_interrupted_gets_a_payment_that_works(shop: Shop, stage: Stage, db: Database) -> None:
+    """WeChat knows its number with other parameters, since our address changed before the same key came again."""
+    buyer = await shop.customer()
+    fault = {"path_prefix": "/v3/pay/", "kind": "drop_after", "times": 1}
+    (await stage.simulator.post("/simulator/faults", json=fault)).raise_for_status()
+    assert (await buyer.try_order(1, key="k")).status_code == 502
+    (known,) = simulator_of(stage).charges.values()
+    known.order["notify_url"] = "https://before.example/notify"
+    placed = (await buyer.try_order(1, key="k")).json()
+    await buyer.pay(placed)
+    assert (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()["status"] == "paid"
+    assert await audit(db) == []
+
+
+async def test_who_never_logged_in_where_payments_go_through_is_told_so(shop: Shop, db: Database) -> None:
+    buyer = await shop.customer()
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE customers_identity SET appid = 'wx0000000000000000' WHERE kind = 'openid'")
+    reply = await buyer.try_order(1)
+    assert (reply.status_code, reply.json()["code"]) == (409, "openid_missing")
+    assert await count(db, "SELECT count(*) FROM mall_order") == 0
 
 
 async def test_refunds_of_units_and_of_money_end_exact(

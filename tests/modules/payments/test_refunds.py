@@ -222,16 +222,75 @@ async def test_no_more_than_the_charge_is_ever_asked_back(agreed: dict[str, Any]
     assert await audit(db) == []
 
 
+async def test_wechat_takes_fifty_refunds_of_a_payment_and_so_do_we(shop: Shop, stage: Stage, db: Database) -> None:
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    placed = await buyer.order()
+    await buyer.pay(placed)
+    path = f"/v1/admin/mall/orders/{placed['order']['id']}/refunds"
+    one_fen = {"lines": [{"line": placed["order"]["lines"][0]["id"], "amount_fen": 1}], "reason": "差价"}
+    replies = [await hq.post(path, json=one_fen, headers={"Idempotency-Key": f"r{n}"}) for n in range(51)]
+    assert [reply.status_code for reply in replies] == [201] * 50 + [409]
+    assert (replies[50].json()["code"], replies[50].json()["details"]) == ("refunds_exhausted", {"limit": 50})
+    assert (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()["refunded_fen"] == 50
+    assert await audit(db) == []
+
+
+async def test_a_payment_is_refunded_for_a_year(agreed: dict[str, Any], shop: Shop, db: Database) -> None:
+    hq = await shop.staff("hq")
+    async with db.transaction() as session:
+        await sql.execute(session, "UPDATE payments_charge SET paid_at = paid_at - interval '365 days'")
+    reply = await hq.post(
+        f"/v1/admin/mall/orders/{agreed['order']}/refunds",
+        json={"lines": [{"line": agreed["lines"][0]["line"], "quantity": 1}], "reason": "破损"},
+        headers={"Idempotency-Key": "late"},
+    )
+    assert (reply.status_code, reply.json()["code"]) == (409, "refund_too_late")
+    assert await count(db, "SELECT count(*) FROM mall_refund") == 1
+
+
+@pytest.mark.parametrize("change", [{"out_refund_no": wire("rfd", new_id())}, {"out_refund_no": "other"}])
 async def test_a_word_about_a_refund_that_is_not_ours_changes_nothing(
-    agreed: dict[str, Any], api: httpx.AsyncClient, stage: Stage, db: Database, run_jobs: RunJobs
+    agreed: dict[str, Any], api: httpx.AsyncClient, stage: Stage, db: Database, run_jobs: RunJobs, change: Any
 ) -> None:
     await run_jobs()
-    for change in (
-        {"out_refund_no": wire("rfd", new_id())},
-        {"out_refund_no": "other"},
-        {"amount": {"total": 2, "refund": 1}},
-    ):
-        word = refund_word(stage, told(stage, agreed, refund_status="SUCCESS", **change), RefundState.SUCCESS)
-        assert (await word.say(api)).status_code == 204
+    word = refund_word(stage, told(stage, agreed, refund_status="SUCCESS", **change), RefundState.SUCCESS)
+    assert (await word.say(api)).status_code == 204
     assert await states(db, agreed) == ("processing", "agreed")
     assert await audit(db) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"amount": {"total": 2, "refund": 1}}, "refund_amount"),
+        ({"mchid": "1600000001"}, "refund_merchant"),
+        ({"out_trade_no": wire("chg", new_id())}, "refund_number"),
+        ({"amount": {"total": 12_800, "refund": 12_800, "currency": "USD"}}, "refund_currency"),
+    ],
+)
+async def test_a_word_that_is_not_of_what_was_requested_is_put_down_for_finance(
+    agreed: dict[str, Any],
+    api: httpx.AsyncClient,
+    stage: Stage,
+    db: Database,
+    run_jobs: RunJobs,
+    change: Any,
+    kind: str,
+) -> None:
+    await run_jobs()
+    word = refund_word(stage, told(stage, agreed, refund_status="SUCCESS", **change), RefundState.SUCCESS)
+    assert [(await word.say(api)).status_code for _ in range(2)] == [204, 204]
+    assert await states(db, agreed) == ("processing", "agreed")
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy WHERE kind = $1", kind) == 1
+    assert await count(db, "SELECT count(*) FROM payments_discrepancy") == 1
+    assert await audit(db) == []
+
+
+@pytest.mark.parametrize("amount_fen", [-1, 2**63])
+async def test_a_refunded_amount_that_cannot_be_is_no_word_of_wechats(
+    agreed: dict[str, Any], api: httpx.AsyncClient, stage: Stage, db: Database, run_jobs: RunJobs, amount_fen: int
+) -> None:
+    await run_jobs()
+    changed = told(stage, agreed, refund_status="SUCCESS", amount={"total": 12_800, "refund": amount_fen})
+    assert (await refund_word(stage, changed, RefundState.SUCCESS).say(api)).status_code == 401
+    assert await states(db, agreed) == ("processing", "agreed")
