@@ -9,7 +9,7 @@ from app import customers, ledger, payees, payments
 from app.core.db import Session, Statement
 from app.core.errors import NotFound
 from app.core.events import publish
-from app.core.ids import new_id
+from app.core.ids import TipId, new_id
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
 from app.live import records
@@ -21,7 +21,7 @@ from app.live.settings import LiveSettings
 from app.live.tip_rules import TIP_RULES
 from app.mall.catalog import BRAND_BOOK
 from app.payees import Hold
-from app.payments import Charge, Collector, Due, Outcome
+from app.payments import Charge, Collector, Due, Outcome, RefundKind
 from app.wechat import Transaction
 
 CONSUMER = "live.tips"
@@ -162,7 +162,10 @@ async def _publish(session: Session, tip: Tip, paid_at: datetime) -> None:
 async def _refund_late(session: Session, tip: Tip, charge: Charge, transaction: Transaction) -> Outcome:
     if charge.transaction_id is not None and charge.transaction_id == transaction.transaction_id:
         return Outcome.ALREADY_SETTLED
-    outcome, refund_id = await payments.send_back(session, charge, transaction, reason="打赏已关闭，自动退款")
+    kind = RefundKind.SECOND if tip.status is TipStatus.PAID else RefundKind.LATE
+    outcome, refund_id = await payments.send_back(
+        session, charge, transaction, kind=kind, reason="打赏已关闭，自动退款"
+    )
     if outcome is Outcome.SETTLED:
         await _REFUNDED.run(session, tip_id=tip.id, refund_id=refund_id, charge_id=charge.id)
     return outcome
@@ -175,7 +178,7 @@ async def _still_due(session: Session, tip_id: UUID) -> Due | None:
     return Due(amount_fen=tip.amount_fen, book=tip.book, expires_at=tip.expires_at)
 
 
-COLLECTOR = Collector("tip", settle, _still_due)
+COLLECTOR = Collector("tip", TipId, settle, _still_due)
 """How tips are paid."""
 
 

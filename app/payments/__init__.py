@@ -13,8 +13,9 @@ from app.payments.discrepancies import discrepancy_count
 from app.payments.errors import RefundExceedsPaid, RefundsExhausted, RefundTooLate
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.records import Charge
+from app.payments.refund_views import refunds_by_themselves
 from app.payments.refunds import request_refund, send_back, stuck_refunds
-from app.payments.schemas import ChargeStatus, Outcome, PaymentView
+from app.payments.schemas import ChargeStatus, Outcome, PaymentView, RefundByItself, RefundKind
 
 __all__ = [
     "Charge",
@@ -24,7 +25,9 @@ __all__ = [
     "Due",
     "Outcome",
     "PaymentView",
+    "RefundByItself",
     "RefundExceedsPaid",
+    "RefundKind",
     "RefundStuck",
     "RefundSucceeded",
     "RefundTooLate",
@@ -35,6 +38,7 @@ __all__ = [
     "latest_charge",
     "lock_charge",
     "open_charges",
+    "refunds_by_themselves",
     "request_refund",
     "send_back",
     "settle",

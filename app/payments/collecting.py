@@ -7,10 +7,11 @@ locks the subject, decides what the money buys and takes it into the books. Ever
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.core.db import Session
-from app.core.ids import new_id
+from app.core.ids import new_id, prefix_of, wire
 from app.core.runtime import Runtime
 from app.core.settings import Settings
 from app.payments import charges, flows
@@ -45,6 +46,8 @@ class Collector:
 
     kind: str
     """The name of its subjects, as charges carry it."""
+    id_type: Any
+    """The type of their ids, such as OrderId."""
     settle: Settle
     still_due: StillDue
 
@@ -194,6 +197,10 @@ class Collectors:
     def of(self, charge: Charge) -> Collector:
         """The collector of a charge's subject."""
         return self._by_kind[charge.subject_kind]
+
+    def name_of(self, subject_kind: str, subject_id: UUID) -> str:
+        """A subject's id as the API writes it."""
+        return wire(prefix_of(self._by_kind[subject_kind].id_type), subject_id)
 
     async def take(self, runtime: Runtime, transaction: Transaction) -> None:
         """A verified word of payment, whatever it pays for. It is answered only after the commit.

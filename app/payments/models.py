@@ -53,13 +53,16 @@ class RefundRow(Table, table=True):
         CheckConstraint(
             "status IN ('requested', 'processing', 'succeeded', 'abnormal', 'closed', 'refused')", name="status"
         ),
+        CheckConstraint("kind IN ('agreed', 'late', 'second')", name="kind"),
         Index("payments_refund_open_idx", "created_at", postgresql_where=sql("status IN ('requested', 'processing')")),
         Index("payments_refund_stuck_idx", "id", postgresql_where=sql("status IN ('abnormal', 'closed', 'refused')")),
+        Index("payments_refund_by_itself_idx", "id", postgresql_where=sql("kind <> 'agreed'")),
     )
 
     id: UUID = Field(primary_key=True)
     charge_id: UUID = Field(foreign_key="payments_charge.id", index=True)
     amount_fen: int = fen()
+    kind: str = text()
     reason: str = text()
     status: str = text()
     wechat_refund_id: str | None = text(default=None)

@@ -16,7 +16,7 @@ from app.payments.discrepancies import write_discrepancy
 from app.payments.errors import RefundExceedsPaid, RefundsExhausted, RefundTooLate
 from app.payments.events import RefundStuck, RefundSucceeded
 from app.payments.records import Charge, MovedRefund, RefundRequested, RefundToSend
-from app.payments.schemas import DiscrepancyKind, Outcome, RefundStage
+from app.payments.schemas import DiscrepancyKind, Outcome, RefundKind, RefundStage
 from app.wechat import RefundState, RefundStatus, Transaction
 
 SEND_REFUND = "payments.send_refund"
@@ -59,8 +59,8 @@ _WHY_NOT = Statement(
     str,
 )
 _INSERT = Statement(
-    """INSERT INTO payments_refund (id, charge_id, amount_fen, reason, status)
-       VALUES (:id, :charge_id, :amount_fen, :reason, 'requested')"""
+    """INSERT INTO payments_refund (id, charge_id, amount_fen, kind, reason, status)
+       VALUES (:id, :charge_id, :amount_fen, :kind, :reason, 'requested')"""
 )
 _TO_SEND = Statement(
     """SELECT r.id, r.charge_id, c.mchid, r.amount_fen, r.reason, r.status, c.amount_fen AS total_fen
@@ -91,7 +91,15 @@ _REQUESTED = Statement(
 _STUCK = Statement("SELECT count(*) FROM payments_refund WHERE status IN ('abnormal', 'closed', 'refused')", int)
 
 
-async def request_refund(session: Session, *, refund_id: UUID, charge_id: UUID, amount_fen: int, reason: str) -> None:
+async def request_refund(
+    session: Session,
+    *,
+    refund_id: UUID,
+    charge_id: UUID,
+    amount_fen: int,
+    reason: str,
+    kind: RefundKind = RefundKind.AGREED,
+) -> None:
     """Ask for money to be sent back; a job sends it after the commit.
 
     The caller posts what is owed (REFUNDS_DUE about `refund_id`). Raises RefundExceedsPaid when the charge is not
@@ -101,7 +109,7 @@ async def request_refund(session: Session, *, refund_id: UUID, charge_id: UUID, 
     limits = {"charge_id": charge_id, "most": MOST_REFUNDS, "latest": LATEST_REFUND}
     if not await _COUNT_IN.run(session, amount_fen=amount_fen, **limits):
         raise _refusal(await _WHY_NOT.first(session, **limits))
-    await _INSERT.run(session, id=refund_id, charge_id=charge_id, amount_fen=amount_fen, reason=reason)
+    await _INSERT.run(session, id=refund_id, charge_id=charge_id, amount_fen=amount_fen, kind=kind, reason=reason)
     await jobs.defer(session, SEND_REFUND, key=str(refund_id), refund=str(refund_id))
 
 
@@ -114,14 +122,16 @@ def _refusal(why: str | None) -> AppError:
     return RefundExceedsPaid()
 
 
-async def send_back(session: Session, charge: Charge, transaction: Transaction, *, reason: str) -> tuple[Outcome, UUID]:
+async def send_back(
+    session: Session, charge: Charge, transaction: Transaction, *, kind: RefundKind, reason: str
+) -> tuple[Outcome, UUID]:
     """Money that buys nothing any more (its subject is closed, or paid by another charge): booked as owed and refunded
     by itself. What settling did, and the refund's id, which counts only when it is SETTLED."""
     refund_id = new_id()
     outcome = await settle(session, charge, transaction, credit=Account.REFUNDS_DUE, about=refund_id)
     if outcome is Outcome.SETTLED:
         await request_refund(
-            session, refund_id=refund_id, charge_id=charge.id, amount_fen=charge.amount_fen, reason=reason
+            session, refund_id=refund_id, charge_id=charge.id, amount_fen=charge.amount_fen, kind=kind, reason=reason
         )
     return outcome, refund_id
 

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.core.auth import Actor, headquarters, public
-from app.core.http import Page, PageQuery, Reading, RuntimeDep
-from app.payments import discrepancies
+from app.core.http import Page, PageQuery, Reading, RuntimeDep, client
+from app.payments import discrepancies, refund_views
 from app.payments.callbacks import CALLBACK_RESPONSES, Notified, answer, take_refund, take_transaction
-from app.payments.schemas import DiscrepancyKind, DiscrepancyView
+from app.payments.collecting import Collectors
+from app.payments.schemas import DiscrepancyKind, DiscrepancyView, PaymentRefundView, RefundKind, RefundStage
 
 staff = APIRouter(prefix="/v1/admin/payments", tags=["payments: staff"])
 callbacks = APIRouter(prefix="/v1/payments", tags=["callbacks"])
@@ -24,6 +25,21 @@ async def list_discrepancies(
 ) -> Page[DiscrepancyView]:
     """Newest first. Each is written once, sells nothing and waits for a person."""
     return await discrepancies.list_discrepancies(session, paging, kind=kind)
+
+
+@staff.get("/refunds", summary="List refunds of all payments")
+async def list_refunds(
+    actor: Annotated[Actor, Depends(headquarters)],
+    session: Reading,
+    paging: PageQuery,
+    collectors: Annotated[Collectors, Depends(client(Collectors))],
+    kind: RefundKind | None = None,
+    status: RefundStage | None = None,
+    stuck: bool = False,
+) -> Page[PaymentRefundView]:
+    """Newest first: what staff agreed, and what was sent back by itself. `stuck=true` lists those that wait for a
+    person."""
+    return await refund_views.list_refunds(session, paging, collectors, kind=kind, status=status, stuck=stuck)
 
 
 @callbacks.post(

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.core.ids import ChargeId, DiscrepancyId
+from app.core.ids import ChargeId, DiscrepancyId, RefundId
 from app.core.schemas import At, View
 from app.wechat import ClientParameters
 
@@ -30,6 +30,14 @@ class RefundStage(StrEnum):
     REFUSED = "refused"
 
 
+class RefundKind(StrEnum):
+    """Why money goes back: agreed by staff; or by itself, since its subject was closed (late) or paid already (second)."""
+
+    AGREED = "agreed"
+    LATE = "late"
+    SECOND = "second"
+
+
 class Outcome(StrEnum):
     """What settling did."""
 
@@ -46,6 +54,32 @@ class PaymentView(View):
     wechat_pay: ClientParameters = Field(description="The exact arguments of wx.requestPayment.")
     expires_at: At
     server_now: At
+
+
+class RefundByItself(View):
+    """Money that bought nothing, on its way back or back: it was never part of what was paid."""
+
+    id: RefundId
+    kind: Literal[RefundKind.LATE, RefundKind.SECOND]
+    charge: ChargeId
+    amount_fen: int
+    status: RefundStage
+    created_at: At
+    succeeded_at: At | None
+
+
+class PaymentRefundView(View):
+    """A refund as WeChat has it: agreed by staff or by itself, of whatever was paid for."""
+
+    id: RefundId
+    kind: RefundKind
+    charge: ChargeId
+    subject: str = Field(description="What was paid for: the id of an order or a tip.")
+    amount_fen: int
+    status: RefundStage
+    reason: str
+    created_at: At
+    succeeded_at: At | None
 
 
 class DiscrepancyKind(StrEnum):

@@ -77,7 +77,14 @@ def decide(simulator: Simulator, refund: Refund, state: RefundState) -> None:
 
 def view(refund: Refund) -> dict[str, Any]:
     """The refund as a reply shows it."""
-    return _shared(refund) | {
+    shown = _shared(refund)
+    shown["amount"] |= {
+        "settlement_refund": refund.refund_fen,
+        "settlement_total": shown["amount"]["total"],
+        "discount_refund": 0,
+        "currency": "CNY",
+    }
+    return shown | {
         "channel": "ORIGINAL",
         "create_time": refund.created_at.isoformat(timespec="seconds"),
         "status": refund.state,
@@ -103,10 +110,6 @@ def _shared(refund: Refund) -> dict[str, Any]:
             "refund": refund.refund_fen,
             "payer_total": total_fen,
             "payer_refund": refund.refund_fen,
-            "settlement_refund": refund.refund_fen,
-            "settlement_total": total_fen,
-            "discount_refund": 0,
-            "currency": "CNY",
         },
     }
     if refund.succeeded_at is not None:

@@ -242,6 +242,7 @@ class Walk:
                 reported={"out_trade_no": "unheard-of", "amount_fen": 12_800, "currency": "CNY"},
             )
         await hq("GET", "/v1/admin/payments/discrepancies")
+        await hq("GET", "/v1/admin/payments/refunds")
         await self.failed_job()
         await self.dead_letter()
 

@@ -215,7 +215,10 @@ def test_money_is_whole_and_named() -> None:
 
 
 SET_OF_VALUES = re.compile(r"(^|_)(status|kind|reason|role|code|part|action|level|signType)$")
-WRITTEN_BY_PEOPLE = {f"{name}.reason" for name in ("ApplicationView", "DecisionCreate", "RefundCreate", "RefundView")}
+WRITTEN_BY_PEOPLE = {
+    f"{name}.reason"
+    for name in ("ApplicationView", "DecisionCreate", "RefundCreate", "RefundView", "PaymentRefundView")
+}
 CODES_OF_THEIR_OWN = {
     *(
         f"{name}.code"

@@ -192,8 +192,8 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
         ["is unpaid a day after its time was over"],
     ),
     "a refund is forgotten": (
-        f"""INSERT INTO payments_refund (id, charge_id, amount_fen, reason, status, created_at)
-            VALUES ({NOBODY}, {CHARGE}, 1, '', 'processing', now() - interval '8 days');
+        f"""INSERT INTO payments_refund (id, charge_id, amount_fen, kind, reason, status, created_at)
+            VALUES ({NOBODY}, {CHARGE}, 1, 'agreed', '', 'processing', now() - interval '8 days');
             UPDATE payments_charge SET refunded_fen = refunded_fen + 1 WHERE id = {CHARGE};""",
         [
             "is owed 0 in the books, it should be 1",

@@ -187,6 +187,15 @@ async def test_paying_while_the_order_closes_ends_paid_or_refunded(
     assert await audit(db) == []
 
 
+async def sent_back(reader: Person, placed: dict[str, Any], path: str = "/v1/mall/orders") -> list[dict[str, Any]]:
+    """What a reader sees of an order's money that went back by itself, alone and in their list."""
+    one = (await reader.get(f"{path}/{placed['order']['id']}")).json()
+    listed = [order for order in (await reader.get(path)).json()["items"] if order["id"] == one["id"]]
+    assert [order["refunds_by_itself"] for order in listed] == [one["refunds_by_itself"]]
+    found: list[dict[str, Any]] = one["refunds_by_itself"]
+    return found
+
+
 async def close_then_pay_late(stage: Stage, runtime: Runtime, placed: dict[str, Any]) -> dict[str, Any]:
     """The order closes; then it turns out that WeChat had taken the money all the same."""
     assert await flows.close_order(runtime, parse("ord", placed["order"]["id"]), reason=CloseReason.TIMEOUT)
@@ -227,12 +236,16 @@ async def test_late_money_is_refunded_by_itself_when_the_units_are_gone(
     assert [(await word.say(api)).status_code for _ in range(3)] == [204] * 3
     assert await refunds_due(db) == shop.price_fen
     assert await audit(db) == []
+    assert [one["status"] for one in await sent_back(slow, placed)] == ["requested"]
     await run_jobs()
     await stage.deliver()
     await drain()
     assert await refunds_due(db) == 0
     order = (await slow.get(f"/v1/mall/orders/{placed['order']['id']}")).json()
-    assert (order["status"], order["paid_fen"]) == ("closed", 0)
+    assert (order["status"], order["paid_fen"], order["refunded_fen"], order["payments"]) == ("closed", 0, 0, [])
+    (back,) = await sent_back(slow, placed)
+    assert (back["kind"], back["status"], back["amount_fen"]) == ("late", "succeeded", shop.price_fen)
+    assert back["charge"] == placed["payment"]["charge"]
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1
     assert await events(db, "mall.order_paid") == 1
     assert await audit(db) == []
@@ -265,6 +278,15 @@ async def test_a_second_payment_of_one_order_is_refunded_by_itself(
     await run_jobs()
     await stage.deliver()
     await drain()
+    hq = await shop.staff("hq")
+    order = (await buyer.get(f"/v1/mall/orders/{order_id}")).json()
+    (back,) = await sent_back(hq, placed, "/v1/admin/mall/orders")
+    assert (back["kind"], back["status"], order["paid_fen"]) == ("second", "succeeded", shop.price_fen)
+    assert {back["charge"], order["payments"][0]["charge"]} == {first, second}
+    listed = (await hq.get("/v1/admin/payments/refunds", params={"kind": "second"})).json()["items"]
+    assert [(one["id"], one["subject"]) for one in listed] == [(back["id"], order_id)]
+    assert (await hq.get("/v1/admin/payments/refunds", params={"stuck": "true"})).json()["items"] == []
+    assert (await (await shop.staff("region", "/hq/east/")).get("/v1/admin/payments/refunds")).status_code == 403
     assert await events(db, "mall.order_paid") == 1
     assert await count(db, "SELECT count(*) FROM payments_charge WHERE status = 'settled'") == 2
     assert await count(db, "SELECT count(*) FROM payments_refund WHERE status = 'succeeded'") == 1

@@ -141,15 +141,15 @@ SELECT line, id, history_id(16, distributor), CASE WHEN distributor > 1 THEN his
        CASE WHEN distributor IS NULL THEN 'none' ELSE 'share_touch' END, guide_id, 'guide_touch', store_id, 'guide_store',
        NULL, 'none', CASE WHEN distributor IS NOT NULL THEN history_id(25, distributor * 20 + n % 20) END, at
 FROM history;
-INSERT INTO payments_charge (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, status,
-                             transaction_id, paid_at, expires_at, created_at)
+INSERT INTO payments_charge (id, subject_kind, subject_id, book, mchid, appid, payer_openid, amount_fen, refunded_fen, refunds,
+                             status, transaction_id, paid_at, expires_at, created_at)
 SELECT charge, 'order', id, 'brand', '1900000001', 'wx-history', 'openid' || customer, goods_fen,
-       CASE WHEN status = 'paid' AND n % 40 = 7 THEN 100 ELSE 0 END,
+       CASE WHEN status = 'paid' AND n % 40 = 7 THEN 100 ELSE 0 END, CASE WHEN status = 'paid' AND n % 40 = 7 THEN 1 ELSE 0 END,
        CASE status WHEN 'paid' THEN 'settled' WHEN 'closed' THEN 'closed' ELSE 'open' END,
        CASE status WHEN 'paid' THEN 'wx' || n END, CASE status WHEN 'paid' THEN at END, at + interval '30 minutes', at
 FROM history;
-INSERT INTO payments_refund (id, charge_id, amount_fen, reason, status, created_at, succeeded_at)
-SELECT history_id(26, n, at), charge, 100, '少了一件',
+INSERT INTO payments_refund (id, charge_id, amount_fen, kind, reason, status, created_at, succeeded_at)
+SELECT history_id(26, n, at), charge, 100, 'agreed', '少了一件',
        CASE WHEN n < 500 THEN 'abnormal' WHEN n > {orders} - 2000 THEN 'processing' ELSE 'succeeded' END, at,
        CASE WHEN n BETWEEN 500 AND {orders} - 2000 THEN at END
 FROM history WHERE status = 'paid' AND n % 40 = 7;

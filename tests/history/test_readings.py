@@ -76,6 +76,7 @@ def readings(h: History) -> list[Reading]:
         *by("distributor", "/v1/partner/shares"),
         *by("hq", "/v1/admin/attribution/rules"),
         *by("hq", "/v1/admin/payments/discrepancies", {}, {"kind": "payer"}),
+        *by("hq", "/v1/admin/payments/refunds", {}, {"kind": "late"}, {"status": "abnormal"}, {"stuck": "true"}),
         *by("hq", "/v1/admin/mall/categories"),
         *by("hq", "/v1/admin/mall/products"),
         *by("hq", "/v1/admin/mall/products/{id}", id=product),

@@ -39,7 +39,7 @@ async def place_order(runtime: Runtime, actor: Actor, key: Key, request: OrderCr
             payment = await COLLECTOR.prepay(runtime, placed.charge, description=_description(placed.order))
             if payment is None:
                 placed = await _placed(runtime, actor, order_id)
-        return Reply(201, PlacedView(order=buyers_view(placed.order), payment=payment).model_dump_json().encode())
+        return Reply(201, PlacedView(order=buyers_view(placed.order, []), payment=payment).model_dump_json().encode())
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)
 

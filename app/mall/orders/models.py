@@ -12,7 +12,8 @@ from app.core.tables import Table, created_at, fen, moment, text
 
 
 class Order(Table, table=True):
-    """What one customer buys at one place. Its scope path, prices and attribution are frozen when it is placed."""
+    """What one customer buys at one place. Its scope path, prices and attribution are frozen when it is placed.
+    `sent_back_fen` came late or twice and was refunded by itself; it is no part of `paid_fen` or `refunded_fen`."""
 
     __tablename__ = "mall_order"
     __table_args__ = (
@@ -49,6 +50,7 @@ class Order(Table, table=True):
     paid_fen: int = fen(0)
     refunded_fen: int = fen(0)
     freight_refunded_fen: int = fen(0)
+    sent_back_fen: int = fen(0)
     remark: str | None = text(default=None)
     charge_id: UUID | None = None
     transaction_id: str | None = text(default=None)

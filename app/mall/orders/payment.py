@@ -6,6 +6,7 @@ from uuid import UUID
 from app import attribution, payments
 from app.core import events
 from app.core.db import Session, Statement, savepoint
+from app.core.ids import OrderId
 from app.core.settings import Settings
 from app.ledger import Account
 from app.mall import catalog
@@ -13,7 +14,7 @@ from app.mall.catalog import OutOfStock
 from app.mall.orders.events import OrderPaid, PaidLine
 from app.mall.orders.records import Order, lock
 from app.mall.orders.schemas import OrderStatus
-from app.payments import Charge, ChargeStatus, Collector, Due, Outcome
+from app.payments import Charge, ChargeStatus, Collector, Due, Outcome, RefundKind
 from app.wechat import Transaction
 
 _PAID = Statement(
@@ -23,6 +24,7 @@ _PAID = Statement(
        WHERE id = :order_id AND status <> 'paid' RETURNING paid_at""",
     datetime,
 )
+_SENT_BACK = Statement("UPDATE mall_order SET sent_back_fen = sent_back_fen + :amount_fen WHERE id = :order_id")
 
 
 async def settle(session: Session, _: Settings, known: Charge, transaction: Transaction) -> Outcome:
@@ -43,7 +45,12 @@ async def settle(session: Session, _: Settings, known: Charge, transaction: Tran
         elif order.row.status is OrderStatus.CLOSED:
             await catalog.release(session, order.row.place_id, order.quantities)
         return outcome
-    outcome, _refund_id = await payments.send_back(session, charge, transaction, reason="订单已关闭或已支付，自动退款")
+    kind = RefundKind.SECOND if order.row.status is OrderStatus.PAID else RefundKind.LATE
+    outcome, _refund_id = await payments.send_back(
+        session, charge, transaction, kind=kind, reason="订单已关闭或已支付，自动退款"
+    )
+    if outcome is Outcome.SETTLED:
+        await _SENT_BACK.run(session, order_id=order.id, amount_fen=charge.amount_fen)
     return outcome
 
 
@@ -109,5 +116,5 @@ async def _still_due(session: Session, order_id: UUID) -> Due | None:
     return Due(amount_fen=order.row.payable_fen, book=order.row.book, expires_at=order.row.expires_at)
 
 
-COLLECTOR = Collector("order", settle, _still_due)
+COLLECTOR = Collector("order", OrderId, settle, _still_due)
 """How orders are paid."""

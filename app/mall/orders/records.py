@@ -68,6 +68,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     paid_fen: int = 0
     refunded_fen: int = 0
     freight_refunded_fen: int = 0
+    sent_back_fen: int = 0
     remark: str | None = None
     charge_id: UUID | None = None
     transaction_id: str | None = None

@@ -19,7 +19,7 @@ from app.core.ids import (
 )
 from app.core.schemas import At, Body, PlainLines, View
 from app.mall.promotions import CouponReason, DiscountKind
-from app.payments import PaymentView
+from app.payments import PaymentView, RefundByItself
 
 
 class OrderStatus(StrEnum):
@@ -233,6 +233,9 @@ class OrderView(View):
     expires_at: At
     server_now: At
     payments: list[OrderPaymentView]
+    refunds_by_itself: list[RefundByItself] = Field(
+        description="Money that came late or twice, on its way back: no part of `paid_fen` or `refunded_fen`."
+    )
 
 
 class PlacedView(View):

@@ -1,9 +1,9 @@
 """Orders as their readers see them; the reader's scope is part of every query."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from app import attribution
+from app import attribution, payments
 from app.attribution import LineCredit
 from app.core.auth import Actor
 from app.core.db import Session
@@ -25,11 +25,14 @@ from app.mall.orders.schemas import (
     StoreLabel,
     WechatReference,
 )
+from app.payments import RefundByItself
 
 
 async def order_of_customer(session: Session, customer_id: UUID, order_id: UUID) -> OrderView:
     """A customer's own order. Raises NotFound, also for somebody else's."""
-    return buyers_view(await read(session, order_id, customer_id=customer_id))
+    order = await read(session, order_id, customer_id=customer_id)
+    sent_back = await _sent_back(session, [order.row])
+    return buyers_view(order, sent_back.get(order_id, []))
 
 
 async def orders_of_customer(
@@ -38,7 +41,8 @@ async def orders_of_customer(
     """A customer's own orders, newest first."""
     listing = listing_of({"customer_id": customer_id})
     rows = await paging.rows(session, OrderId, listing, status=status, customer_id=customer_id)
-    return rows.page([buyers_view(whole(row)) for row in rows.items])
+    sent_back = await _sent_back(session, rows.items)
+    return rows.page([buyers_view(whole(row), sent_back.get(row.id, [])) for row in rows.items])
 
 
 async def orders_in_scope(
@@ -48,21 +52,39 @@ async def orders_in_scope(
     reach = reach_of(actor)
     rows = await paging.rows(session, OrderId, listing_of(reach, status), status=status, **reach)
     credit_of = await attribution.credits_of(session, [row.id for row in rows.items])
-    return rows.page([order_view(whole(row), actions=[], credit_of=credit_of) for row in rows.items])
+    sent_back = await _sent_back(session, rows.items)
+    return rows.page([_staffs_view(whole(row), credit_of, sent_back.get(row.id, [])) for row in rows.items])
 
 
 async def order_in_scope(session: Session, actor: Actor, order_id: UUID) -> OrderView:
     """An order within a staff member's reach. Raises NotFound."""
     order = await read(session, order_id, **reach_of(actor))
-    return order_view(order, actions=[], credit_of=await attribution.credits_of(session, [order_id]))
+    credit_of = await attribution.credits_of(session, [order_id])
+    sent_back = await _sent_back(session, [order.row])
+    return _staffs_view(order, credit_of, sent_back.get(order_id, []))
 
 
-def buyers_view(order: Order) -> OrderView:
+async def _sent_back(session: Session, rows: Iterable[OrderRow]) -> Mapping[UUID, list[RefundByItself]]:
+    concerned = [row.id for row in rows if row.sent_back_fen]
+    return await payments.refunds_by_themselves(session, concerned) if concerned else {}
+
+
+def buyers_view(order: Order, sent_back: list[RefundByItself]) -> OrderView:
     """An order as its buyer sees it."""
-    return order_view(order, actions=_actions(order), credit_of={})
+    return _view(order, actions=_actions(order), credit_of={}, sent_back=sent_back)
 
 
-def order_view(order: Order, *, actions: list[OrderAction], credit_of: Mapping[UUID, LineCredit]) -> OrderView:
+def _staffs_view(order: Order, credit_of: Mapping[UUID, LineCredit], sent_back: list[RefundByItself]) -> OrderView:
+    return _view(order, actions=[], credit_of=credit_of, sent_back=sent_back)
+
+
+def _view(
+    order: Order,
+    *,
+    actions: list[OrderAction],
+    credit_of: Mapping[UUID, LineCredit],
+    sent_back: list[RefundByItself],
+) -> OrderView:
     """The one place where an order becomes what is shown of it."""
     row = order.row
     return OrderView(
@@ -89,6 +111,7 @@ def order_view(order: Order, *, actions: list[OrderAction], credit_of: Mapping[U
         expires_at=row.expires_at,
         server_now=order.now,
         payments=_payments(row),
+        refunds_by_itself=sent_back,
     )
 
 

@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("paid_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("refunded_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("freight_refunded_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("sent_back_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("remark", sa.Text(), nullable=True),
         sa.Column("charge_id", sa.Uuid(), nullable=True),
         sa.Column("transaction_id", sa.Text(), nullable=True),

@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("charge_id", sa.Uuid(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("wechat_refund_id", sa.Text(), nullable=True),
@@ -85,6 +86,7 @@ def upgrade() -> None:
             name=op.f("payments_refund_status_check"),
         ),
         sa.CheckConstraint("amount_fen > 0", name=op.f("payments_refund_amount_positive_check")),
+        sa.CheckConstraint("kind IN ('agreed', 'late', 'second')", name=op.f("payments_refund_kind_check")),
         sa.ForeignKeyConstraint(["charge_id"], ["payments_charge.id"], name=op.f("payments_refund_charge_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("payments_refund_pkey")),
     )
@@ -102,4 +104,11 @@ def upgrade() -> None:
         ["id"],
         unique=False,
         postgresql_where=sa.text("status IN ('abnormal', 'closed', 'refused')"),
+    )
+    op.create_index(
+        "payments_refund_by_itself_idx",
+        "payments_refund",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("kind <> 'agreed'"),
     )

@@ -284,6 +284,8 @@ async def test_a_tip_paid_by_its_second_charge_names_it_and_later_money_goes_bac
         charge_id = await sql.fetchval(session, "SELECT charge_id FROM live_tip")
         refunded = await sql.fetchval(session, "SELECT charge_id FROM payments_refund WHERE status = 'succeeded'")
     assert (charge_id, refunded) == (parse("chg", again["charge"]), parse("chg", tip["payment"]["charge"]))
+    listed = (await (await shop.staff("hq")).get("/v1/admin/payments/refunds")).json()["items"]
+    assert [(one["kind"], one["subject"]) for one in listed] == [("second", tip["id"])]
     assert await audit(db) == []
 
 

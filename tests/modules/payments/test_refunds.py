@@ -184,8 +184,9 @@ async def test_a_refund_that_wechat_does_not_take_waits_for_a_person_and_is_not_
     assert await events(db, "payments.refund_stuck") == 1
     assert await refunds_due(db) == shop.price_fen
     hq = await shop.staff("hq")
-    stuck = (await hq.get("/v1/admin/mall/refunds", params={"status": "stuck"})).json()["items"]
-    assert [refund["id"] for refund in stuck] == [agreed["id"]]
+    for path, query in (("mall", {"status": "stuck"}), ("payments", {"stuck": "true"})):
+        stuck = (await hq.get(f"/v1/admin/{path}/refunds", params=query)).json()["items"]
+        assert [refund["id"] for refund in stuck] == [agreed["id"]]
     assert "siyu_refunds_stuck 1.0" in (await api.get("/metrics")).text
     assert await audit(db) == []
 

@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -78,7 +79,9 @@ async def test_the_whole_round_over_sockets(far_town: tuple[Town, str]) -> None:
     assert len(town.shop.taken) == 4
     done = await town.pay.query_refund(request["out_refund_no"])
     assert done is not None
-    assert done == town.shop.taken[-1].refund
+    told = town.shop.taken[-1].refund
+    assert told is not None
+    assert replace(done, currency=None, mchid=town.pay.mchid) == told, "each names what the other leaves out"
 
     other = await town.opened(payer_openid=buyer["openid"], notify_url=notify_url)
     await town.pay.close(other)
