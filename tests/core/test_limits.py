@@ -85,6 +85,12 @@ def test_callers_who_are_counted_here_are_forgotten_when_they_are_too_many(monke
     assert len(firsts._counts) <= 4
 
 
+def test_each_act_of_a_longer_budget_is_counted_by_all_processes() -> None:
+    firsts = limits._Firsts()
+    assert [firsts.count(parse("30/10minutes"), ("password", "boss")) for _ in range(4)] == [1] * 4
+    assert not firsts._counts
+
+
 async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
     _, app = limited
     path = app.url_path_for("limited")

@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 _AWAY_S = 3.0
 """How long a Redis that did not answer is not asked again."""
 _FREE_PART = 10
-"""The first tenth of a budget is counted in this process alone: nobody who orders now and then costs a trip to Redis. With
-several processes a caller can have that tenth in each of them."""
+"""The first tenth of a minute's budget is counted in this process alone: nobody who orders now and then costs a trip to Redis.
+With several processes a caller can have that tenth in each of them. Longer budgets are for what is guessed at, such as
+passwords: there each act counts."""
 _WINDOW_S = 60
 _MOST_COUNTED = 100_000
 
@@ -78,7 +79,9 @@ class _Firsts:
         if window != self._window or len(self._counts) >= _MOST_COUNTED:
             self._window = window
             self._counts.clear()
-        free = item.amount // _FREE_PART
+        free = item.amount // _FREE_PART if item.get_expiry() <= _WINDOW_S else 0
+        if free == 0:
+            return 1
         count = self._counts.get((item, names), 0) + 1
         if count > free + 1:
             return 1
