@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from sqlmodel import SQLModel
 
 from app.core import housekeeping, models
+from app.core.errors import AppError
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
 from app.core.manifest import Audit, Manifest
@@ -57,7 +58,8 @@ CORE_LAYERS: tuple[tuple[str, ...], ...] = (
     ("db", "redis"),
     ("faults", "network", "sealed", "telemetry"),
     ("settings", "schemas"),
-    ("clock", "errors", "ids", "money", "texts"),
+    ("wording",),
+    ("clock", "errors", "ids", "money", "operator_errors", "texts"),
 )
 
 T = TypeVar("T")
@@ -81,6 +83,18 @@ def _each(parts: Callable[[Manifest], Sequence[T]]) -> Iterator[T]:
 @cache
 def routers() -> list[APIRouter]:
     return list(_each(lambda manifest: manifest.routers))
+
+
+@cache
+def tags() -> dict[str, str]:
+    """What each group of operations is about."""
+    return dict(_each(lambda manifest: list(manifest.tags.items())))
+
+
+@cache
+def refusals() -> dict[str, Sequence[type[AppError]]]:
+    """Errors that no operation of the API answers, by what does."""
+    return dict(_each(lambda manifest: list(manifest.refusals.items())))
 
 
 @cache

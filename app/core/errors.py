@@ -106,8 +106,8 @@ class Forbidden(AppError):
 
 class NotFound(AppError):
     status_code = 404
-    en = "There is no such thing here, or it is not yours."
-    zh = "不存在，或不属于您。"
+    en = "Not found, or not accessible to you."
+    zh = "不存在，或您无权访问。"
 
 
 class Conflict(AppError):
@@ -177,7 +177,8 @@ class Unclear(StrEnum):
 
 
 class UpstreamFailed(Unavailable):
-    """WeChat did not answer clearly; nothing was decided and the same request may be sent again."""
+    """WeChat did not answer clearly; nothing was decided and the same request may be sent again. Only a code that works
+    once (of a login or a phone number) may be spent all the same: get a fresh one."""
 
     status_code = 502
     en = "WeChat did not answer as expected. Try again."

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
-from app import modules, payments
+from app import __version__, modules, payments
 from app.core import jobs, telemetry
 from app.core.auth import public
 from app.core.errors import Unavailable
@@ -83,6 +83,7 @@ rooms for brands that sell through WeChat.
   `rom_` a live room. An id with another prefix is 422, an unknown one or one that is not yours 404.
 * **Errors** are `application/problem+json`: branch on `code`, show `detail`, which is Chinese when `Accept-Language` begins with
   `zh` and English otherwise; `details` is for machines and has a shape per code, `request_id` is for the logs. [All codes](/docs/errors).
+  Only WeChat's callbacks are answered in WeChat's form.
   Any operation may answer `internal_error`, `body_too_large`, `busy` (nothing was changed, try again) or `outcome_unknown`
   (look, or repeat).
 * **Repeating.** Calls that move money or stock take `Idempotency-Key`, your own text for one act. Send the same bytes under the
@@ -93,7 +94,8 @@ rooms for brands that sell through WeChat.
 * **Lists** answer `{"items", "next", "count"}`: give `next` as `after` for the following page, until it is null; `limit` is
   1 to 100, and 20 when it is left out; `count=true` also counts the items of all pages. Parameters that a call does not
   document are refused like unknown fields.
-* **Waiting.** Where `Retry-After` stands, it counts seconds.
+* **Waiting.** Where `Retry-After` stands, it counts seconds. The budgets of calls that are limited stand at their 429: a
+  caller is who is logged in, else an address.
 * **Parts.** `/openapi.json?audience=customer`, `partner` or `staff` is the part that one kind of client is generated from.
 * **Live sockets** are described in [/asyncapi.json](/asyncapi.json).
 """
@@ -102,25 +104,10 @@ SHARED = ("/v1/session", "/v1/session/refresh")
 """Addresses of all audiences: a login is refreshed and ended by all alike."""
 
 TAGS = {
-    "attribution": "Links to share, visits by them, and who is credited.",
-    "attribution: staff": "How long a visit can win a sale.",
-    "callbacks": "What WeChat calls.",
-    "customers": "Login, profile and address book.",
-    "distribution": "Applying to become a distributor.",
-    "distribution: partner": "What distributors see: money, commissions and links.",
-    "distribution: staff": "Applications, and the terms of commission.",
     "health": "For load balancers and supervisors.",
-    "insight": "Readings across modules, for staff.",
-    "live": "Live rooms as viewers see them, and tips.",
-    "live: staff": "Running live rooms.",
-    "mall": "The shop: products, quotes, orders and refunds of customers.",
-    "mall: staff": "Catalog, stock, orders and refunds, for staff.",
     "operators": "What the workers could not do, and doing it again.",
-    "payments: staff": "What finance has to look at.",
-    "stores": "Finding and choosing a store.",
-    "stores: staff": "The organisation, its staff and stores, and their performance.",
 }
-"""What each group of operations is about."""
+"""What the groups of operations are about that no module serves."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -137,11 +124,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Siyu",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,
-        openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()],
+        openapi_tags=[{"name": name, "description": about} for name, about in sorted((modules.tags() | TAGS).items())],
         servers=[{"url": "/", "description": "The deployment that serves this document"}],
         openapi_url=None,
         docs_url=None,
@@ -154,7 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_health(app)
     serve_document(app, shared=SHARED)
     serve_reference(app)
-    serve_error_codes(app)
+    serve_error_codes(app, modules.refusals())
     for router in (*modules.routers(), operator_router):
         app.include_router(router)
     app.router.middleware_stack = Dispatch(app)

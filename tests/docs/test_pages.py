@@ -3,18 +3,20 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import REGISTRY
 
-from app import modules
+from app import __version__, modules
 from app.cli import app as commands
 from app.core.errors import AppError
 from app.core.events import Relay
 from app.core.settings import Settings
 from app.ledger import Account
 from app.live.gateway import metrics
-from tests.architecture.surface import routes
+from app.simulator.controls import Reason
+from tests.architecture.surface import openapi, routes
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -103,7 +105,7 @@ def test_codes_are_answered() -> None:
     assert routes(), "making the app makes every error known"
     named = {(page, match[1]) for page, match in found(r"\b[45]\d\d `([a-z]+(?:_[a-z]+)+)`")}
     assert len(named) > 5
-    simulators = {"charge_unknown", "charge_paid"}
+    simulators = set(get_args(Reason.model_fields["code"].annotation))
     assert sorted(code for code in named if code[1] not in AppError.registry.keys() | simulators) == []
 
 
@@ -123,6 +125,19 @@ def test_architecture_names_every_module() -> None:
     (layers,) = re.findall(r"^## Layers\n\n```\n(.*?)^```", TEXTS["ARCHITECTURE.md"], re.MULTILINE | re.DOTALL)
     drawn = [re.split(r" {2,}", line)[0].split(" | ") for line in layers.splitlines()]
     assert drawn[2:] == [list(layer) for layer in modules.LAYERS]
+
+
+def test_the_version_is_the_one_that_the_changelog_works_at() -> None:
+    (coming,) = re.findall(r"^## \[Unreleased\]\n\nTo be (\d+\.\d+\.\d+)\.", TEXTS["CHANGELOG.md"], re.MULTILINE)
+    assert __version__ == f"{coming}.dev0"
+    assert openapi()["info"]["version"] == __version__
+
+
+def test_every_folder_of_tests_is_named() -> None:
+    folders = {f"tests/{folder.name}" for folder in (ROOT / "tests").iterdir() if (folder / "__init__.py").exists()}
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`(tests/\w+)[`/]", TEXTS[page].partition("\n## Tests\n")[2]))
+        assert folders - named == set(), page
 
 
 def test_the_ledgers_page_lists_every_account() -> None:

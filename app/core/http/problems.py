@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.core.errors import AppError, BadRequest, Fault, NotFound, TooMany, Unavailable, ValidationFailed
+from app.core.errors import AppError, BadRequest, Fault, NotFound, Unavailable, ValidationFailed
 from app.core.faults import is_transient
 from app.core.http.shapes import MEDIA_TYPE, details_of
+from app.core.wording import wording
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,9 @@ class InternalError(AppError):
 
 ALWAYS: tuple[type[AppError], ...] = (InternalError, BodyTooLarge, Busy, OutcomeUnknown, ValidationFailed)
 """What every operation may answer."""
+
+OF_NO_OPERATION: tuple[type[AppError], ...] = (BadRequest, MethodNotAllowed, NotFound)
+"""What may be answered where no operation is."""
 
 
 def problem_body(error: AppError, language: str, request_id: str | None) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def told(error: Exception, method: str) -> AppError:
 
 
 def _fault(found: dict[str, Any]) -> Fault:
-    return Fault(".".join(str(part) for part in found["loc"]), found["type"], found["msg"])
+    return Fault(".".join(str(part) for part in found["loc"]), found["type"], wording(found))
 
 
 def _frameworks_own(error: HTTPException) -> AppError:
@@ -128,8 +132,6 @@ def _frameworks_own(error: HTTPException) -> AppError:
             return NotFound()
         case 405:
             return MethodNotAllowed(allowed=(error.headers or {}).get("Allow", "").split(", "))
-        case 429:
-            return TooMany()
     return BadRequest()
 
 
