@@ -297,6 +297,13 @@ async def test_bodies_refuse_what_they_do_not_know(shop: Shop) -> None:
         assert set(reply.json()) == PROBLEM
 
 
+async def test_a_refusal_is_not_as_long_as_what_it_refuses(shop: Shop) -> None:
+    buyer = await shop.customer()
+    reply = await buyer.put("/v1/me", json={"k" * 500_000: 1})
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+    assert len(reply.content) < 1_000
+
+
 async def test_numbers_are_numbers_and_no_text_holds_nul(shop: Shop) -> None:
     buyer = await shop.customer()
     basket = shop.basket(1)

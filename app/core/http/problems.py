@@ -120,8 +120,12 @@ def told(error: Exception, method: str) -> AppError:
     return InternalError()
 
 
+_LONGEST_NAME = 100
+
+
 def _fault(found: dict[str, Any]) -> Fault:
-    return Fault(".".join(str(part) for part in found["loc"]), found["type"], wording(found))
+    # The names of unknown fields are the caller's own words, of any length.
+    return Fault(".".join(str(part)[:_LONGEST_NAME] for part in found["loc"]), found["type"], wording(found))
 
 
 def _frameworks_own(error: HTTPException) -> AppError:
