@@ -50,7 +50,7 @@ document = APIRouter(include_in_schema=False)
 routers = [customer, admin, internal, document]
 
 
-def _snapshots(request: Request, runtime: RuntimeDep) -> SnapshotCache:
+async def _snapshots(request: Request, runtime: RuntimeDep) -> SnapshotCache:
     """This process's cache of snapshots, made with the first request that needs it."""
     state: Any = request.app.state
     cache: SnapshotCache | None = getattr(state, "live_snapshots", None)
