@@ -24,6 +24,7 @@ class Application(Table, table=True):
             unique=True,
             postgresql_where=sql("status = 'applied'"),
         ),
+        Index("distribution_application_status_idx", "status", "id"),
     )
 
     id: UUID = Field(primary_key=True)

@@ -22,14 +22,14 @@ _ROOMS_AT_ONCE = 200
 
 
 async def snapshot_for(
-    runtime: Runtime, cache: snapshots.SnapshotCache, actor: Actor | None, room_id: UUID
+    runtime: Runtime, cache: snapshots.SnapshotCache, customer_id: UUID | None, room_id: UUID
 ) -> RoomSnapshot:
-    """The room as the caller sees it. Raises NotFound."""
+    """The room as the caller sees it, None before a login. Raises NotFound."""
     shared = await cache.of(room_id)
-    if actor is None:
+    if customer_id is None:
         return shared
     async with runtime.db.transaction() as session:
-        until = await rooms.muted_until(session, customer_id=actor.id, room_id=room_id)
+        until = await rooms.muted_until(session, customer_id=customer_id, room_id=room_id)
     return shared.model_copy(update={"me": RoomMe(muted_until=until)})
 
 
@@ -44,16 +44,16 @@ async def snapshot_for_gateway(
         return GatewaySnapshot(**dict(shared), mutes=await rooms.mutes(session, room_id), mutes_at=read_at)
 
 
-async def enter(runtime: Runtime, actor: Actor, room_id: UUID) -> TicketView:
+async def enter(runtime: Runtime, customer_id: UUID, room_id: UUID) -> TicketView:
     """Record the visit, then issue a ticket for one socket. Raises NotFound, LiveRoomEnded, LiveUnavailable."""
     async with runtime.db.transaction() as session:
-        until = await rooms.record_visit(session, customer_id=actor.id, room_id=room_id)
-        names = await customers.masked_names(session, [actor.id])
+        until = await rooms.record_visit(session, customer_id=customer_id, room_id=room_id)
+        names = await customers.masked_names(session, [customer_id])
         now = await records.now(session)
     admitted = tickets.Pass(
         room_id=room_id,
-        customer_id=actor.id,
-        name=names.get(actor.id, ""),
+        customer_id=customer_id,
+        name=names.get(customer_id, ""),
         muted_until=until.timestamp() if until else 0,
         created_at=now.timestamp(),
     )

@@ -50,7 +50,7 @@ document = APIRouter(include_in_schema=False)
 routers = [customer, admin, internal, document]
 
 
-def _snapshots(request: Request, runtime: RuntimeDep) -> SnapshotCache:
+async def _snapshots(request: Request, runtime: RuntimeDep) -> SnapshotCache:
     """This process's cache of snapshots, made with the first request that needs it."""
     state: Any = request.app.state
     cache: SnapshotCache | None = getattr(state, "live_snapshots", None)
@@ -79,7 +79,7 @@ async def get_room(id: RoomId, actor: Visitor, runtime: RuntimeDep, cache: Snaps
     """Everything that the room's screen shows at first: a snapshot at the stream's position `(epoch, seq)`, at most a
     second old. Show it, then create a ticket and open the live socket, whose `welcome` frame brings a newer one. While
     the live part does not answer, `epoch` and `seq` are null and `messages` is empty; shopping goes on."""
-    return await flows.snapshot_for(runtime, cache, actor, id)
+    return await flows.snapshot_for(runtime, cache, actor.id if actor else None, id)
 
 
 @customer.post(
@@ -94,7 +94,7 @@ async def create_ticket(
     """Open `url` as a WebSocket within 30 seconds; it works once. To come back after a lost connection, create another
     ticket and append `&since=room:EPOCH:SEQ`: you then receive exactly what you missed. Creating a ticket is the visit
     that credits the room's sales."""
-    return await flows.enter(runtime, actor, id)
+    return await flows.enter(runtime, actor.id, id)
 
 
 @customer.post(

@@ -74,7 +74,10 @@ class Discrepancy(Table, table=True):
     """A payment that does not fit: an alert for finance, written once per transaction and kind."""
 
     __tablename__ = "payments_discrepancy"
-    __table_args__ = (UniqueConstraint("transaction_id", "kind"),)
+    __table_args__ = (
+        UniqueConstraint("transaction_id", "kind"),
+        Index("payments_discrepancy_kind_idx", "kind", "id"),
+    )
 
     id: UUID = Field(primary_key=True)
     transaction_id: str = text()

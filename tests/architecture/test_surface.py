@@ -1,5 +1,6 @@
 """The public surface: a policy on each route, documented errors, texts in both languages, nothing changed unawares."""
 
+import inspect
 import re
 from typing import Any
 
@@ -66,6 +67,18 @@ def test_the_policy_comes_first_and_the_transaction_last(route: APIRoute) -> Non
         assert order.index(policies(route)[0]) < opened
         limits = [place for place, call in enumerate(order) if getattr(call, "__qualname__", "").startswith("limit.")]
         assert all(place < opened for place in limits), "a limit asks Redis"
+
+
+@by_route
+def test_nothing_behind_a_route_runs_in_a_thread(route: APIRoute) -> None:
+    """A plain function costs a thread, and two of them at once share what a dependency keeps."""
+    behind = [call if inspect.isroutine(call) else type(call).__call__ for call in calls(route.dependant)]
+    plain = [
+        call
+        for call in (*behind, route.endpoint)
+        if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call))
+    ]
+    assert plain == []
 
 
 @by_route

@@ -1,7 +1,8 @@
 """Years of a chain's business in a few statements: rows as the product writes them, skewed as in life.
 
 Store 1 and its guide 1 sell a tenth of everything, distributor 1 half of what distributors sell, and the last guide three
-orders long ago. Triggers and foreign keys are off while it is written; CHECKs hold.
+orders long ago. What ended otherwise than most (orders closed, applications refused, other payers) is rare and old.
+Triggers and foreign keys are off while it is written; CHECKs hold.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ SELECT n, at, history_id(1, n, at) AS id, history_id(2, n, at) AS line, history_
        1 + (n * 7 % (total / 8)) AS customer, history_id(10, 1 + (n * 7 % (total / 8))) AS customer_id,
        CASE WHEN n % 8 = 0 THEN 1 WHEN n % 8 = 4 THEN 1 + n / 8 % {distributors} END AS distributor,
        1 + n * 13 % {products} AS product, 5000 + n % 977 * 10 AS goods_fen,
-       CASE WHEN n > total - 200 THEN 'unpaid' WHEN n % 50 = 0 THEN 'closed' ELSE 'paid' END AS status
+       CASE WHEN n > total - 200 THEN 'unpaid' WHEN n % 50 = 0 AND n <= total / 40 THEN 'closed' ELSE 'paid' END AS status
 FROM (SELECT n, total, history_at(n, total) AS at,
              CASE WHEN n BETWEEN 5 AND 7 THEN {stores} WHEN n % 10 = 0 THEN 1 ELSE 1 + n * 7919 % ({stores} - 1) END AS store,
              CASE WHEN n BETWEEN 5 AND 7 THEN {stores} * {guides} WHEN n % 10 = 0 THEN 1
@@ -86,7 +87,7 @@ INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, s
 SELECT history_id(17, row_number() OVER ()), id, 'distributor', customer_id, upline_id, '/hq/'
 FROM distribution_distributor;
 INSERT INTO distribution_application (id, customer_id, status, decided_at)
-SELECT history_id(18, d), history_id(10, d), CASE WHEN d % 5 = 0 THEN 'refused' ELSE 'approved' END, clock_timestamp()
+SELECT history_id(18, d), history_id(10, d), CASE WHEN d <= 50 THEN 'refused' ELSE 'approved' END, clock_timestamp()
 FROM generate_series(1, {orders} / 20) AS d;
 INSERT INTO distribution_application (id, customer_id, status)
 SELECT history_id(18, {orders} + d), history_id(10, d), 'applied' FROM generate_series(1, 5) AS d;
@@ -160,7 +161,7 @@ FROM history WHERE status = 'paid' AND n % 40 = 7;
 INSERT INTO mall_refund_line (refund_id, line_id, quantity, restocked_quantity, amount_fen)
 SELECT history_id(26, n, at), line, 0, 0, 100 FROM history WHERE status = 'paid' AND n % 40 = 7;
 INSERT INTO payments_discrepancy (id, transaction_id, kind, charge_id, reported, created_at)
-SELECT history_id(27, n, at), 'odd' || n, CASE WHEN n % 7000 = 0 THEN 'payer' ELSE 'unknown' END, NULL, '{{}}', at
+SELECT history_id(27, n, at), 'odd' || n, CASE WHEN n <= {orders} / 40 THEN 'payer' ELSE 'unknown' END, NULL, '{{}}', at
 FROM history WHERE n % 100 = 0;
 INSERT INTO idempotency_key (actor, key, fingerprint, subject, status, body, lease_until, created_at)
 SELECT 'customer:' || customer_id, 'k' || n, sha256('k'), id, 201, '\\x7b7d', clock_timestamp(), clock_timestamp()

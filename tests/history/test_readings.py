@@ -84,7 +84,7 @@ def readings(h: History) -> list[Reading]:
         *by("hq", "/v1/admin/mall/stock/{place}/{sku}", place=place, sku=sku),
         *staff("/v1/admin/mall/orders", {}, {"status": "unpaid"}, {"status": "closed"}, deep),
         *staff("/v1/admin/mall/refunds", {}, {"status": "stuck"}, {"status": "agreed"}, {"order": order}),
-        *by("hq", "/v1/admin/distribution/applications", {}, {"status": "applied"}),
+        *by("hq", "/v1/admin/distribution/applications", {}, {"status": "applied"}, {"status": "refused"}),
         *by("hq", "/v1/admin/distribution/terms"),
         *by("hq", "/v1/admin/me"),
         *staff("/v1/admin/stores/units"),

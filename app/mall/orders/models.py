@@ -32,6 +32,7 @@ class Order(Table, table=True):
         Index("mall_order_customer_idx", "customer_id", "id"),
         Index("mall_order_scope_idx", "scope_path", "id", postgresql_ops={"scope_path": "text_pattern_ops"}),
         Index("mall_order_unpaid_idx", "expires_at", postgresql_where=sql("status = 'unpaid'")),
+        Index("mall_order_status_idx", "status", "id", postgresql_where=sql("status <> 'paid'")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -134,29 +134,27 @@ REACH = {
 """The conditions that say whose orders are read; `reach_of` gives their values. OFFSET 0 keeps the planner from reading all
 that a guide was ever credited for."""
 
+_READ = f"SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now"
+_READ_WHOLE = f"""{_READ},
+               (SELECT jsonb_agg({_LINES_AS_JSON} ORDER BY l.id) FROM mall_order_line l WHERE l.order_id = o.id) AS lines"""
+_FROM = "FROM mall_order o JOIN mall_place p ON p.id = o.place_id"
+_BY_STATUS = {"status": "o.status = :status", "after": "o.id < :after"}
+
 _LOCK = Listing(
-    f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now
-        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
-        WHERE o.id = :order_id AND {{filters}} FOR UPDATE OF o""",
-    _Read,
-    filters=REACH,
-    custom_plan=False,
+    f"{_READ} {_FROM} WHERE o.id = :order_id AND {{filters}} FOR UPDATE OF o", _Read, filters=REACH, custom_plan=False
 )
 _LINES = Statement(f"SELECT {_LINE_COLUMNS} FROM mall_order_line WHERE order_id = :order_id ORDER BY id", LineRow)
 _ONE = Listing(
-    f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now,
-               (SELECT jsonb_agg({_LINES_AS_JSON} ORDER BY l.id) FROM mall_order_line l WHERE l.order_id = o.id) AS lines
-        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
-        WHERE o.id = :order_id AND {{filters}}""",
-    _ReadWhole,
-    filters=REACH,
-    custom_plan=False,
+    f"{_READ_WHOLE} {_FROM} WHERE o.id = :order_id AND {{filters}}", _ReadWhole, filters=REACH, custom_plan=False
 )
-_WHOLE = f"""SELECT {_COLUMNS}, p.name AS place_name, clock_timestamp() AS now,
-               (SELECT jsonb_agg({_LINES_AS_JSON} ORDER BY l.id) FROM mall_order_line l WHERE l.order_id = o.id) AS lines"""
+_NEWEST_FIRST = f"{_READ_WHOLE} {_FROM} WHERE {{filters}} ORDER BY o.id DESC LIMIT :limit"
+_ORDERS = Listing(_NEWEST_FIRST, _ReadWhole, filters={**REACH, **_BY_STATUS})
+_CLOSED_OF_GUIDE = Listing(
+    _NEWEST_FIRST, _ReadWhole, filters={"guide_id": f"o.id IN ({attribution.ORDERS_OF_GUIDE})", **_BY_STATUS}
+)
 # OFFSET 0 keeps the planner from reading all orders in the order of their ids until a page of the guide's has come by.
 _OF_GUIDE = Listing(
-    f"""{_WHOLE}
+    f"""{_READ_WHOLE}
         FROM (SELECT DISTINCT order_id FROM ({attribution.ORDERS_OF_GUIDE}) AS credited ORDER BY order_id DESC) AS own
         CROSS JOIN LATERAL (
             SELECT {", ".join(OrderRow.__struct_fields__)} FROM mall_order WHERE id = own.order_id OFFSET 0
@@ -166,23 +164,17 @@ _OF_GUIDE = Listing(
     _ReadWhole,
     filters={"status": "o.status = :status", "after": "own.order_id < :after"},
 )
-_ORDERS = Listing(
-    f"""{_WHOLE}
-        FROM mall_order o JOIN mall_place p ON p.id = o.place_id
-        WHERE {{filters}} ORDER BY o.id DESC LIMIT :limit""",
-    _ReadWhole,
-    filters={
-        **REACH,
-        "status": "o.status = :status",
-        "after": "o.id < :after",
-    },
-)
 
 
 def listing_of(reach: Reach, status: OrderStatus | None = None) -> Listing[_ReadWhole]:
-    """Orders within a reach, newest first: a guide's are found by their credit, since theirs may be few among millions, but
-    unpaid ones by their status, since those are few anywhere."""
-    return _OF_GUIDE if "guide_id" in reach and status is not OrderStatus.UNPAID else _ORDERS
+    """Orders within a reach, newest first.
+
+    A guide's are found by their credit, since theirs may be few among millions; unpaid ones by their status, since those
+    are few anywhere; closed ones by whichever are fewer, theirs or the closed ones.
+    """
+    if "guide_id" not in reach or status is OrderStatus.UNPAID:
+        return _ORDERS
+    return _CLOSED_OF_GUIDE if status is OrderStatus.CLOSED else _OF_GUIDE
 
 
 def reach_of(actor: Actor) -> Reach:

@@ -98,6 +98,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status = 'applied'"),
     )
+    op.create_index("distribution_application_status_idx", "distribution_application", ["status", "id"], unique=False)
     op.create_table(
         "distribution_commission",
         sa.Column("id", sa.Uuid(), nullable=False),

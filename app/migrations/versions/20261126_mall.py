@@ -94,6 +94,13 @@ def upgrade() -> None:
         "mall_order_scope_idx", "mall_order", [sa.literal_column("scope_path text_pattern_ops"), "id"], unique=False
     )
     op.create_index(
+        "mall_order_status_idx",
+        "mall_order",
+        ["status", "id"],
+        unique=False,
+        postgresql_where=sa.text("status <> 'paid'"),
+    )
+    op.create_index(
         "mall_order_unpaid_idx",
         "mall_order",
         ["expires_at"],

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("payments_discrepancy_pkey")),
         sa.UniqueConstraint("transaction_id", "kind", name=op.f("payments_discrepancy_transaction_id_kind_key")),
     )
+    op.create_index("payments_discrepancy_kind_idx", "payments_discrepancy", ["kind", "id"], unique=False)
     op.create_table(
         "payments_refund",
         sa.Column("id", sa.Uuid(), nullable=False),
