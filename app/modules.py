@@ -12,7 +12,7 @@ from typing import TypeVar
 from fastapi import APIRouter
 from sqlmodel import SQLModel
 
-from app.core import housekeeping, models
+from app.core import housekeeping, log_audit, models
 from app.core.errors import AppError
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
@@ -49,7 +49,7 @@ ROOTS: tuple[tuple[str, ...], ...] = (
 """What stands above the business: commands, the demonstration, processes, the schema, this list, WeChat's stand-in."""
 
 CORE_LAYERS: tuple[tuple[str, ...], ...] = (
-    ("housekeeping", "manifest", "embedded", "models"),
+    ("housekeeping", "log_audit", "manifest", "embedded", "models"),
     ("audits",),
     ("http",),
     ("auth", "failed_jobs", "idempotency", "sweeps"),
@@ -128,6 +128,16 @@ def settings() -> list[type[ModuleSettings]]:
 
 
 @cache
+def transfers() -> dict[str, frozenset[str]]:
+    """The accounts that each kind of transfer may move."""
+    return dict(_each(lambda manifest: list(manifest.transfers.items())))
+
+
+@cache
 def audits() -> dict[str, Sequence[Audit]]:
-    """The audits of each module that has some."""
-    return {name: manifest.audits for name, manifest in manifests().items() if manifest.audits}
+    """The audits of core and of each module that has some."""
+    found: dict[str, Sequence[Audit]] = {"core": [log_audit.audit]}
+    for name, manifest in manifests().items():
+        if audits := [*manifest.audits, *(audit(transfers()) for audit in manifest.transfer_audits)]:
+            found[name] = audits
+    return found

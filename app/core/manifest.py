@@ -30,7 +30,11 @@ class Manifest:
     jobs: Sequence[Job] = ()
     timers: Sequence[Cron] = ()
     audits: Sequence[Audit] = ()
+    transfer_audits: Sequence[Callable[[Mapping[str, frozenset[str]]], Audit]] = ()
+    """Audits that have to know the transfers of all modules."""
     tables: Sequence[type[SQLModel]] = ()
     settings: Sequence[type[ModuleSettings]] = ()
+    transfers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The kinds of transfers that it posts, each with the accounts that it moves."""
     collectors: Sequence[Any] = ()
     """How its subjects are paid (`payments.Collector`)."""

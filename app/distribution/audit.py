@@ -1,7 +1,7 @@
 """The invariants of distribution: each event has its commission and its link's sale, each of these its event, and the money
 of each commission is held by payees."""
 
-from app.core.audits import breaches_of, checks
+from app.core.audits import A_MOMENT_BEFORE, breaches_of, checks
 from app.core.db import Session
 from app.distribution.commissions import CONSUMER, SOURCE
 from app.distribution.events import CommissionClawedBack, CommissionHeld
@@ -9,39 +9,39 @@ from app.distribution.rules import DEFAULT_TERMS
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 
-# The events that the consumer has applied.
-_SEEN = """
-WITH seen AS (
-    SELECT e.type, e.payload FROM event e
-    WHERE e.type IN (:paid, :refunded) AND e.seq <= coalesce((SELECT seq FROM event_cursor WHERE consumer = :consumer), 0)
-      AND NOT EXISTS (SELECT 1 FROM event_dead_letter d
-                      WHERE d.consumer = :consumer AND d.seq = e.seq AND d.resolved_at IS NULL)
-)"""
+_NEWEST_TERMS = """SELECT id, valid_from FROM distribution_terms WHERE valid_from <= {moment}
+                   ORDER BY valid_from DESC, id DESC LIMIT 1"""
+_A_MOMENT_BEFORE_PLACED = f"(s.payload ->> 'placed_at')::timestamptz - {A_MOMENT_BEFORE}"
 
 _OF_EVENTS = checks(
     {
-        "commission of line {line_id} level {level} is {was}, the events and terms say {due}": f"""{_SEEN}, refunds AS (
+        "commission of line {line_id} level {level} is {was}, the events and terms say {due}": f"""
+            WITH refunds AS (
                 SELECT (l ->> 'line_id')::uuid AS line_id, sum((l ->> 'amount_fen')::bigint)::bigint AS refunded_fen
-                FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded GROUP BY 1
+                FROM applied s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded GROUP BY 1
+            ), own AS (
+                SELECT DISTINCT ON (line_id) line_id, terms_id FROM distribution_commission ORDER BY line_id, terms_id
             ), lines AS (
                 SELECT (s.payload ->> 'order_id')::uuid AS order_id, s.payload ->> 'book' AS book,
                        (l ->> 'line_id')::uuid AS line_id, (l ->> 'goods_paid_fen')::bigint AS base_fen,
                        (l -> 'credit' ->> 'distributor_id')::uuid AS distributor_id,
                        (l -> 'credit' ->> 'upline_id')::uuid AS upline_id,
+                       (s.payload ->> 'paid_at')::timestamptz AS paid_at,
                        t.id AS terms_id, coalesce(t.level1_bps, :level1_bps) AS level1_bps,
                        coalesce(t.level2_bps, :level2_bps) AS level2_bps
-                FROM seen s
+                FROM applied s
                 CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
-                LEFT JOIN LATERAL (
-                    SELECT id, level1_bps, level2_bps FROM distribution_terms
-                    WHERE valid_from <= (s.payload ->> 'placed_at')::timestamptz ORDER BY valid_from DESC, id DESC LIMIT 1
-                ) t ON true
+                LEFT JOIN own ON own.line_id = (l ->> 'line_id')::uuid
+                LEFT JOIN LATERAL ({_NEWEST_TERMS.format(moment="(s.payload ->> 'placed_at')::timestamptz")}) n ON true
+                LEFT JOIN LATERAL ({_NEWEST_TERMS.format(moment=_A_MOMENT_BEFORE_PLACED)}) certain ON true
+                LEFT JOIN distribution_terms t ON t.id = CASE WHEN own.line_id IS NULL THEN n.id ELSE own.terms_id END
                 WHERE s.type = :paid AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
+                  AND (own.line_id IS NOT NULL OR n.id IS NOT DISTINCT FROM certain.id)
             ), due AS (
                 SELECT l.line_id, x.level,
                        (l.order_id, x.distributor_id, l.book, l.base_fen, x.rate_bps, x.amount_fen,
                         x.amount_fen - ((l.base_fen - coalesce(r.refunded_fen, 0)) * x.rate_bps + 5000) / 10000,
-                        coalesce(r.refunded_fen, 0), l.terms_id)::text AS said
+                        coalesce(r.refunded_fen, 0), l.terms_id, l.paid_at)::text AS said
                 FROM lines l
                 CROSS JOIN LATERAL (
                     SELECT level, distributor_id, rate_bps, (l.base_fen * rate_bps + 5000) / 10000 AS amount_fen
@@ -52,16 +52,25 @@ _OF_EVENTS = checks(
                 WHERE x.distributor_id IS NOT NULL AND x.amount_fen > 0
             ), written AS (
                 SELECT line_id, level, (order_id, distributor_id, book, base_fen, rate_bps, amount_fen, clawed_back_fen,
-                                        refunded_fen, terms_id)::text AS said
+                                        refunded_fen, terms_id, paid_at)::text AS said
                 FROM distribution_commission
             )
             SELECT line_id, level, coalesce(w.said, 'none') AS was, coalesce(d.said, 'none') AS due
             FROM due d FULL JOIN written w USING (line_id, level) WHERE d.said IS DISTINCT FROM w.said""",
-        "line {line_id} is {was} as a link's sale, the events say {due}": f"""{_SEEN}, due AS (
+        "commission {id} was earned by terms {was}, not by {due}": f"""
+            SELECT c.id, coalesce(c.terms_id::text, 'the default') AS was, coalesce(n.id::text, 'the default') AS due
+            FROM (SELECT payload ->> 'order_id' AS order_id, (payload ->> 'placed_at')::timestamptz AS placed_at
+                  FROM applied WHERE type = :paid) o
+            JOIN distribution_commission c ON c.order_id = o.order_id::uuid
+            LEFT JOIN distribution_terms t ON t.id = c.terms_id
+            LEFT JOIN LATERAL ({_NEWEST_TERMS.format(moment=f"o.placed_at - {A_MOMENT_BEFORE}")}) n ON true
+            WHERE t.valid_from > o.placed_at OR n.valid_from > coalesce(t.valid_from, '-infinity')""",
+        "line {line_id} is {was} as a link's sale, the events say {due}": """
+            WITH due AS (
                 SELECT (l ->> 'line_id')::uuid AS line_id,
                        ((s.payload ->> 'order_id')::uuid, (l -> 'credit' ->> 'touchpoint_id')::uuid,
                         (l ->> 'goods_paid_fen')::bigint)::text AS said
-                FROM seen s CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
+                FROM applied s CROSS JOIN jsonb_array_elements(s.payload -> 'lines') AS l
                 WHERE s.type = :paid AND l -> 'credit' ->> 'distributor_id' IS NOT NULL
                   AND l -> 'credit' ->> 'touchpoint_id' IS NOT NULL
             ), written AS (
@@ -77,25 +86,34 @@ _OF_EVENTS = checks(
             FULL JOIN (SELECT touchpoint_id, count(DISTINCT order_id)::int AS orders, sum(goods_paid_fen)::bigint AS paid_fen
                        FROM distribution_link_sale GROUP BY touchpoint_id) s USING (touchpoint_id)
             WHERE (t.orders, t.paid_fen) IS DISTINCT FROM (s.orders, s.paid_fen)""",
-        "{was} of commission {id} was taken back for {reason_id}, which is no refund of its line": f"""{_SEEN}, refunds AS (
-                SELECT (s.payload ->> 'refund_id')::uuid AS refund_id, (l ->> 'line_id')::uuid AS line_id
-                FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l WHERE s.type = :refunded
+        "{was} of commission {id} was taken back for refund {refund_id}, the events say {due}": """
+            WITH due AS (
+                SELECT c.id, (a.payload ->> 'refund_id')::uuid AS refund_id,
+                       (left_before.fen * c.rate_bps + 5000) / 10000
+                       - ((left_before.fen - (l ->> 'amount_fen')::bigint) * c.rate_bps + 5000) / 10000 AS fen
+                FROM applied a
+                CROSS JOIN jsonb_array_elements(a.payload -> 'lines') AS l
+                JOIN distribution_commission c ON c.line_id = (l ->> 'line_id')::uuid
+                CROSS JOIN LATERAL (SELECT c.base_fen - (l ->> 'refunded_before_fen')::bigint AS fen) left_before
+                WHERE a.type = :refunded
+            ), taken AS (
+                SELECT h.source_id AS id, t.reason_id AS refund_id, t.amount_fen AS fen
+                FROM payees_clawback t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
             )
-            SELECT h.source_id AS id, t.reason_id, t.amount_fen AS was
-            FROM payees_clawback t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
-            LEFT JOIN distribution_commission c ON c.id = h.source_id
-            LEFT JOIN refunds r ON r.refund_id = t.reason_id AND r.line_id = c.line_id
-            WHERE r.refund_id IS NULL""",
-    }
+            SELECT id, refund_id, coalesce(t.fen, 0) AS was, coalesce(d.fen, 0) AS due
+            FROM due d FULL JOIN taken t USING (id, refund_id) WHERE coalesce(t.fen, 0) <> coalesce(d.fen, 0)""",
+    },
+    applied_by="consumer",
 )
 
 _OF_MONEY = checks(
     {
         "commission {id} is {was}, its hold is {due}": """
             SELECT coalesce(c.id, h.id) AS id, coalesce(c.said, 'none') AS was, coalesce(h.said, 'none') AS due
-            FROM (SELECT id, (distributor_id, book, amount_fen, clawed_back_fen)::text AS said
-                  FROM distribution_commission) c
-            FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, clawed_back_fen)::text AS said
+            FROM (SELECT c.id, (c.distributor_id, c.book, c.amount_fen, c.clawed_back_fen,
+                                c.paid_at + make_interval(secs => coalesce(t.hold_s, :hold_s)))::text AS said
+                  FROM distribution_commission c LEFT JOIN distribution_terms t ON t.id = c.terms_id) c
+            FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, clawed_back_fen, releases_at)::text AS said
                        FROM payees_hold WHERE source = :source) h USING (id)
             WHERE c.said IS DISTINCT FROM h.said""",
         "commission {id} is {was}, its own events tell of {due}": """
@@ -128,4 +146,5 @@ async def audit(session: Session) -> list[str]:
         clawed_back=CommissionClawedBack.type_name(),
         level1_bps=DEFAULT_TERMS.level1_bps,
         level2_bps=DEFAULT_TERMS.level2_bps,
+        hold_s=DEFAULT_TERMS.hold_s,
     )

@@ -2,7 +2,10 @@
 
 from app.core.manifest import Manifest
 from app.distribution import audit, consumers, routes
+from app.distribution.commissions import SOURCE
 from app.distribution.models import Application, Commission, Distributor, LinkSale, LinkTotal, TermsRow
+from app.ledger import Account
+from app.payees import transfers_of
 
 MANIFEST = Manifest(
     routers=routes.routers,
@@ -13,5 +16,6 @@ MANIFEST = Manifest(
     },
     consumers=consumers.CONSUMERS,
     audits=[audit.audit],
+    transfers=transfers_of(SOURCE, funded_by=Account.PAYOUT_COST),
     tables=[Application, Distributor, TermsRow, Commission, LinkSale, LinkTotal],
 )

@@ -7,10 +7,11 @@ only; balance rows exist for payees alone.
 """
 
 from app.ledger.errors import BalanceTooLow, Unbalanced
-from app.ledger.schemas import Account, Entry, Move, Standing, Transfer, Unit, credit, debit
+from app.ledger.schemas import OF_PAYEES, Account, Entry, Move, Standing, Transfer, Unit, credit, debit
 from app.ledger.transfers import PostedEntry, entries_about, lock_balance, post, post_moves, standing_of
 
 __all__ = [
+    "OF_PAYEES",
     "Account",
     "BalanceTooLow",
     "Entry",

@@ -1,5 +1,7 @@
 """The books' own invariants."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from app.core.audits import breaches_of, checks
 from app.core.db import Session
 from app.ledger.schemas import LIABILITIES_WITH_BALANCE, WITH_BALANCE
@@ -24,6 +26,28 @@ _CHECKS = checks(
             WHERE NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.transfer_id = t.id)""",
     }
 )
+_KINDS = checks(
+    {
+        "transfer {id} of kind {kind} moves {accounts}, which no such kind does": """
+            SELECT t.id, t.kind, string_agg(DISTINCT e.account, ' and ') AS accounts
+            FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id
+            LEFT JOIN unnest(:kinds::text[], :accounts::text[]) AS k(kind, account)
+                ON k.kind = t.kind AND k.account = e.account
+            WHERE k.kind IS NULL GROUP BY t.id""",
+    }
+)
+
+
+def kinds_audit(known: Mapping[str, frozenset[str]]) -> Callable[[Session], Awaitable[list[str]]]:
+    """The audit that holds every transfer to the known kinds and the accounts that each of them moves."""
+    pairs = [(kind, account) for kind, accounts in known.items() for account in accounts]
+
+    async def audit(session: Session) -> list[str]:
+        return await breaches_of(
+            session, _KINDS, kinds=[kind for kind, _ in pairs], accounts=[account for _, account in pairs]
+        )
+
+    return audit
 
 
 async def audit(session: Session) -> list[str]:

@@ -6,5 +6,6 @@ from app.ledger.models import LedgerBalance, LedgerEntry, LedgerTransfer
 
 MANIFEST = Manifest(
     audits=[audit.audit],
+    transfer_audits=[audit.kinds_audit],
     tables=[LedgerTransfer, LedgerEntry, LedgerBalance],
 )

@@ -14,6 +14,7 @@ from app.ledger.errors import BalanceTooLow, Unbalanced
 from app.ledger.models import LedgerEntry, LedgerTransfer
 from app.ledger.schemas import (
     LIABILITIES_WITH_BALANCE,
+    OF_PAYEES,
     WITH_BALANCE,
     Account,
     Entry,
@@ -123,7 +124,6 @@ _BALANCE = Statement(
     int,
 )
 
-_OF_PAYEES = [Account.PAYEE_HELD, Account.PAYEE_AVAILABLE, Account.PAYEE_WITHDRAWING, Account.PAYEE_DEBT]
 _Place = tuple[Account, str, Unit, UUID]
 """Account, book, unit and owner of a balance row."""
 
@@ -233,7 +233,7 @@ async def lock_balance(session: Session, account: Account, *, book: str, owner: 
 
 async def standing_of(session: Session, owner: UUID) -> Standing:
     """Where a payee's money stands, in one statement: no fen is on two accounts at once."""
-    return await _STANDING.one(session, owner=owner, accounts=_OF_PAYEES)
+    return await _STANDING.one(session, owner=owner, accounts=OF_PAYEES)
 
 
 async def entries_about(session: Session, subject: UUID, *, limit: int = 100) -> list[PostedEntry]:

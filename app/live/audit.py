@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from app.core.audits import breaches_of, checks
+from app.core.audits import A_MOMENT_BEFORE, breaches_of, checks
 from app.core.db import Session
 from app.ledger import Account
 from app.live import takings, tips
 from app.live.events import TipPaid
+from app.live.tip_rules import TIP_RULES
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 
@@ -18,20 +19,56 @@ _TOLD = checks(
             FULL JOIN (SELECT stream, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told
                        WHERE type = :tip_paid GROUP BY stream) f ON f.stream = t.id
             WHERE t.amount_fen IS DISTINCT FROM f.fen""",
+        "tip {id} is {due}, its TipPaid event tells of {was}": """
+            SELECT coalesce(t.id, f.id) AS id, coalesce(f.said, 'nothing') AS was, coalesce(t.said, 'nothing') AS due
+            FROM (SELECT id, (room_id, host_id, store_id, customer_id, book, placed_at, paid_at)::text AS said
+                  FROM live_tip WHERE status = 'paid') t
+            FULL JOIN (
+                SELECT stream AS id,
+                       ((payload ->> 'room_id')::uuid, (payload ->> 'host_id')::uuid, (payload ->> 'store_id')::uuid,
+                        (payload ->> 'customer_id')::uuid, payload ->> 'book', (payload ->> 'placed_at')::timestamptz,
+                        (payload ->> 'paid_at')::timestamptz)::text AS said
+                FROM told WHERE type = :tip_paid
+            ) f ON f.id = t.id
+            WHERE t.said IS DISTINCT FROM f.said""",
+        "tip {id} was divided {was}, by its rule it is {due}": f"""
+            WITH tip AS (
+                SELECT stream AS id, (payload ->> 'amount_fen')::bigint AS fen, (payload ->> 'host_fen')::bigint AS host,
+                       (payload ->> 'store_fen')::bigint AS store, (payload ->> 'brand_fen')::bigint AS brand,
+                       (payload ->> 'placed_at')::timestamptz AS placed_at
+                FROM told WHERE type = :tip_paid
+            ), due AS (
+                SELECT t.id, t.host, t.store, t.brand, d.host AS due_host, d.store AS due_store,
+                       t.fen - d.host - d.store AS due_brand, moment.certain
+                FROM tip t
+                CROSS JOIN (VALUES (false), (true)) AS moment(certain)
+                LEFT JOIN LATERAL (
+                    SELECT host_bps, store_bps FROM live_tip_rule
+                    WHERE valid_from <= t.placed_at - CASE WHEN moment.certain THEN {A_MOMENT_BEFORE} ELSE '0' END
+                    ORDER BY valid_from DESC, id DESC LIMIT 1
+                ) r ON true
+                CROSS JOIN LATERAL (
+                    SELECT t.fen * coalesce(r.host_bps, :host_bps) AS host, t.fen * coalesce(r.store_bps, :store_bps) AS store
+                ) exact
+                CROSS JOIN LATERAL (
+                    SELECT exact.host % 10000 AS host, exact.store % 10000 AS store,
+                           (t.fen * 10000 - exact.host - exact.store) % 10000 AS brand
+                ) rest
+                CROSS JOIN LATERAL (SELECT (rest.host + rest.store + rest.brand) / 10000 AS many) left_over
+                -- money.split: what is left over goes to the largest remainders, of equal ones to the earlier
+                CROSS JOIN LATERAL (
+                    SELECT exact.host / 10000
+                           + ((rest.store > rest.host)::int + (rest.brand > rest.host)::int < left_over.many)::int AS host,
+                           exact.store / 10000
+                           + ((rest.host >= rest.store)::int + (rest.brand > rest.store)::int < left_over.many)::int AS store
+                ) d
+            )
+            SELECT id, (array_agg(concat_ws('/', host, store, brand)))[1] AS was,
+                   string_agg(DISTINCT concat_ws('/', due_host, due_store, due_brand), ' or ') AS due
+            FROM due GROUP BY id HAVING NOT bool_or((host, store, brand) = (due_host, due_store, due_brand))""",
     },
     told=True,
 )
-
-
-def _applied(consumer: str) -> str:
-    """The events that a consumer, whose name is this parameter's value, has applied."""
-    return f"""
-        WITH applied AS (
-            SELECT e.type, e.payload FROM event e JOIN event_cursor c ON c.consumer = :{consumer} AND e.seq <= c.seq
-            WHERE e.type = ANY(:types) AND NOT EXISTS (
-                SELECT 1 FROM event_dead_letter d
-                WHERE d.consumer = c.consumer AND d.seq = e.seq AND d.resolved_at IS NULL)
-        )"""
 
 
 _CHECKS = checks(
@@ -43,7 +80,7 @@ _CHECKS = checks(
             FULL JOIN (
                 SELECT c.id, c.subject_id, c.amount_fen FROM payments_charge c
                 WHERE c.subject_kind = :tip AND c.status = 'settled' AND NOT EXISTS (
-                    SELECT 1 FROM payments_refund r WHERE r.charge_id = c.id AND r.amount_fen = c.amount_fen
+                    SELECT 1 FROM payments_refund r WHERE r.charge_id = c.id AND r.kind <> 'agreed'
                       AND NOT EXISTS (SELECT 1 FROM live_tip t WHERE t.charge_id = c.id))
             ) c ON c.id = t.charge_id
             WHERE (t.id, t.amount_fen) IS DISTINCT FROM (c.subject_id, c.amount_fen)""",
@@ -57,8 +94,13 @@ _CHECKS = checks(
             WHERE t.status = 'refunded' AND (r.id, r.amount_fen) IS DISTINCT FROM (t.refund_id, t.amount_fen)""",
         "tip {id} is unpaid a day after its time was over": """
             SELECT id FROM live_tip WHERE status = 'unpaid' AND expires_at < statement_timestamp() - interval '1 day'""",
-        "tip {id} posted {was} to {account} of {owner} in {book}, by its event it is {due}": f"""
-            {_applied("tips_consumer")}, part AS (
+    }
+)
+
+_ALLOTTED = checks(
+    {
+        "tip {id} posted {was} to {account} of {owner} in {book}, by its event it is {due}": """
+            WITH part AS (
                 SELECT (e.payload ->> 'tip_id')::uuid AS id, e.payload ->> 'book' AS book, p.account, p.owner, p.fen
                 FROM applied e CROSS JOIN LATERAL (VALUES
                     (CAST(:held AS text), (e.payload ->> 'host_id')::uuid, (e.payload ->> 'host_fen')::bigint),
@@ -75,14 +117,22 @@ _CHECKS = checks(
             FROM (SELECT id, book, account, owner, 0 AS was, fen AS due FROM part
                   UNION ALL SELECT id, book, account, owner, fen, 0 FROM posted) AS both_sides
             GROUP BY id, book, account, owner HAVING sum(was) <> sum(due)""",
-        "tip {id} was allotted and still has {was} that is nobody's": """
-            SELECT l.subject AS id, -sum(l.amount_fen) AS was FROM ledger_entry l
-            WHERE l.account = :unallotted AND EXISTS (
-                SELECT 1 FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id
-                WHERE e.subject = l.subject AND t.kind = ANY(:allotments))
-            GROUP BY l.subject HAVING sum(l.amount_fen) <> 0""",
-        "room {id} was brought {was} by {kind} {source}, by the events it is {due}": f"""
-            {_applied("takings_consumer")}, due AS (
+        "tip {id} has {was} in {book} that is nobody's yet, it should be {due}": """
+            SELECT coalesce(t.id, e.subject) AS id, coalesce(t.book, e.book) AS book, coalesce(e.fen, 0) AS was,
+                   coalesce(t.fen, 0) AS due
+            FROM (SELECT t.id, t.book, CASE WHEN a.stream IS NULL THEN t.amount_fen ELSE 0 END AS fen FROM live_tip t
+                  LEFT JOIN applied a ON a.stream = t.id AND a.type = :tip_paid WHERE t.status = 'paid') t
+            FULL JOIN (SELECT subject, book, -sum(amount_fen) AS fen FROM ledger_entry WHERE account = :unallotted
+                       GROUP BY subject, book) e ON e.subject = t.id AND e.book = t.book
+            WHERE coalesce(e.fen, 0) <> coalesce(t.fen, 0)""",
+    },
+    applied_by="tips_consumer",
+)
+
+_BROUGHT = checks(
+    {
+        "room {id} was brought {was} by {kind} {source}, by the events it is {due}": """
+            WITH due AS (
                 SELECT (payload ->> 'room_id')::uuid AS room_id, 'tip' AS kind, (payload ->> 'tip_id')::uuid AS source_id,
                        (payload ->> 'amount_fen')::bigint AS fen
                 FROM applied WHERE type = :tip_paid
@@ -99,7 +149,8 @@ _CHECKS = checks(
             FROM (SELECT room_id, kind, source_id, 0 AS was, fen AS due FROM due WHERE room_id IS NOT NULL
                   UNION ALL SELECT room_id, kind, source_id, amount_fen, 0 FROM live_taking) AS both_sides
             GROUP BY room_id, kind, source_id HAVING sum(was) <> sum(due)""",
-    }
+    },
+    applied_by="takings_consumer",
 )
 
 
@@ -111,7 +162,8 @@ async def audit(session: Session) -> list[str]:
         "tip_paid": TipPaid.type_name(),
         "order_paid": OrderPaid.type_name(),
         "refund_agreed": RefundAgreed.type_name(),
-        "types": [event.type_name() for event in (OrderPaid, RefundAgreed, TipPaid)],
+        "host_bps": TIP_RULES.default.host_bps,
+        "store_bps": TIP_RULES.default.store_bps,
         "tips_consumer": tips.CONSUMER,
         "takings_consumer": takings.CONSUMER,
         "allotments": [tips.HELD, tips.KEPT],
@@ -119,4 +171,4 @@ async def audit(session: Session) -> list[str]:
         "kept": Account.OTHER_INCOME,
         "unallotted": Account.TIPS_UNALLOTTED,
     }
-    return await breaches_of(session, [*_TOLD, *_CHECKS], **values)
+    return await breaches_of(session, [*_TOLD, *_CHECKS, *_ALLOTTED, *_BROUGHT], **values)

@@ -1,11 +1,13 @@
 """What live gives to the processes."""
 
 from app.core.manifest import Manifest
+from app.ledger import Account
 from app.live import audit, consumers, jobs, routes, rule_routes
 from app.live.errors import SOCKET_ERRORS
 from app.live.models import LiveMute, LiveRoom, LiveShelf, LiveTaking, LiveTally, LiveTip, LiveTipRule, LiveVisit
 from app.live.settings import LiveSettings
-from app.live.tips import COLLECTOR
+from app.live.tips import COLLECTOR, KEPT, SOURCE
+from app.payees import transfers_of
 
 MANIFEST = Manifest(
     settings=[LiveSettings],
@@ -19,5 +21,9 @@ MANIFEST = Manifest(
     consumers=consumers.CONSUMERS,
     timers=jobs.TIMERS,
     audits=[audit.audit],
+    transfers={
+        **transfers_of(SOURCE, funded_by=Account.TIPS_UNALLOTTED),
+        KEPT: frozenset({Account.TIPS_UNALLOTTED, Account.OTHER_INCOME}),
+    },
     tables=[LiveRoom, LiveShelf, LiveMute, LiveVisit, LiveTip, LiveTaking, LiveTally, LiveTipRule],
 )

@@ -160,8 +160,6 @@ async def _publish(session: Session, tip: Tip, paid_at: datetime) -> None:
 
 
 async def _refund_late(session: Session, tip: Tip, charge: Charge, transaction: Transaction) -> Outcome:
-    if charge.transaction_id is not None and charge.transaction_id == transaction.transaction_id:
-        return Outcome.ALREADY_SETTLED
     kind = RefundKind.SECOND if tip.status is TipStatus.PAID else RefundKind.LATE
     outcome, refund_id = await payments.send_back(
         session, charge, transaction, kind=kind, reason="打赏已关闭，自动退款"

@@ -17,6 +17,7 @@ from app.payees.holds import (
     hold,
     holds_of,
     list_holds,
+    transfers_of,
 )
 from app.payees.standing import Standing, standing_of
 
@@ -34,4 +35,5 @@ __all__ = [
     "holds_of",
     "list_holds",
     "standing_of",
+    "transfers_of",
 ]

@@ -2,6 +2,7 @@
 
 from app.core.audits import breaches_of, checks
 from app.core.db import Session
+from app.ledger import OF_PAYEES
 
 _CHECKS = checks(
     {
@@ -16,20 +17,30 @@ _CHECKS = checks(
             SELECT h.id, h.clawed_back_fen AS was, coalesce(sum(t.amount_fen), 0) AS due
             FROM payees_hold h LEFT JOIN payees_clawback t ON t.hold_id = h.id
             GROUP BY h.id HAVING h.clawed_back_fen <> coalesce(sum(t.amount_fen), 0)""",
-        "hold {id} of {source} {source_id} is {due}, its transfer says {was}": """
-            SELECT coalesce(h.id::text, 'none') AS id, h.source, h.source_id, h.amount_fen AS due,
-                   coalesce(-e.fen, 0) AS was
-            FROM payees_hold h
-            LEFT JOIN LATERAL (
-                SELECT sum(e.amount_fen) AS fen FROM ledger_entry e JOIN ledger_transfer t ON t.id = e.transfer_id
-                WHERE e.subject = h.source_id AND e.account = 'payee_held' AND e.owner = h.payee_id
-                  AND t.kind = h.source || '_held'
-            ) e ON true
-            WHERE h.amount_fen <> coalesce(-e.fen, 0)""",
+        "{kind} {key} is {due} by its row of payees, its transfer says {was}": """
+            WITH due AS (
+                SELECT source || '_held' AS kind, id::text AS key, (source_id, payee_id, book, amount_fen)::text AS said
+                FROM payees_hold
+                UNION ALL
+                SELECT h.source || '_clawed_back', t.id::text, (h.source_id, h.payee_id, h.book, -t.amount_fen)::text
+                FROM payees_clawback t JOIN payees_hold h ON h.id = t.hold_id
+            ), posted AS (
+                SELECT t.kind, t.key, (e.subject, e.owner, e.book, -sum(e.amount_fen)::bigint)::text AS said
+                FROM ledger_transfer t JOIN ledger_entry e ON e.transfer_id = t.id
+                WHERE e.account = ANY(:of_payees) AND (right(t.kind, 5) = '_held' OR right(t.kind, 12) = '_clawed_back')
+                GROUP BY t.kind, t.key, e.subject, e.owner, e.book
+            )
+            SELECT kind, key, coalesce(p.said, 'nothing') AS was, coalesce(d.said, 'nothing') AS due
+            FROM due d FULL JOIN posted p USING (kind, key) WHERE d.said IS DISTINCT FROM p.said""",
+        "transfer {id} is about several things": """
+            SELECT t.id FROM ledger_transfer t JOIN ledger_entry e ON e.transfer_id = t.id
+            WHERE right(t.kind, 5) = '_held' OR right(t.kind, 12) = '_clawed_back'
+            GROUP BY t.id HAVING count(DISTINCT e.subject) > 1""",
     }
 )
 
 
 async def audit(session: Session) -> list[str]:
-    """What the books hold for each payee is what the holds say, and each hold is what was held less what was taken."""
-    return await breaches_of(session, _CHECKS)
+    """What the books hold for each payee is what the holds say, each hold is what was held less what was taken, and each of
+    both is its transfer."""
+    return await breaches_of(session, _CHECKS, of_payees=OF_PAYEES)

@@ -165,6 +165,15 @@ def _clawed_back(source: str) -> str:
     return f"{source}_clawed_back"
 
 
+def transfers_of(source: str, *, funded_by: Account) -> dict[str, frozenset[str]]:
+    """The kinds of transfers that holding and taking back post for a source, with the accounts that they move."""
+    taken_from = {Account.PAYEE_HELD, Account.PAYEE_AVAILABLE, Account.PAYEE_DEBT}
+    return {
+        _held(source): frozenset({funded_by, Account.PAYEE_HELD}),
+        _clawed_back(source): frozenset({funded_by, *taken_from}),
+    }
+
+
 async def claw_back(session: Session, taken: Sequence[Clawback], *, to: Account) -> None:
     """Take money of holds back to the account that funded them, in the order given.
 

@@ -16,11 +16,17 @@ _CHECKS = checks(
                 WHERE t.kind = 'charge_paid' AND e.account = :wechat_pending GROUP BY e.subject
             ) e ON e.subject = c.id
             WHERE c.amount_fen IS DISTINCT FROM e.fen""",
-        "charge {id} counts refunds of {was}, it has {due}": """
-            SELECT c.id, c.refunded_fen AS was, coalesce(r.fen, 0) AS due FROM payments_charge c
-            LEFT JOIN (SELECT charge_id, sum(amount_fen) AS fen FROM payments_refund GROUP BY charge_id) r
+        "charge {id} counts {was_many} refunds of {was}, it has {due_many} of {due}": """
+            SELECT c.id, c.refunds AS was_many, c.refunded_fen AS was, coalesce(r.many, 0) AS due_many,
+                   coalesce(r.fen, 0) AS due
+            FROM payments_charge c
+            LEFT JOIN (SELECT charge_id, count(*) AS many, sum(amount_fen) AS fen FROM payments_refund GROUP BY charge_id) r
                 ON r.charge_id = c.id
-            WHERE c.refunded_fen <> coalesce(r.fen, 0)""",
+            WHERE (c.refunds, c.refunded_fen) <> (coalesce(r.many, 0), coalesce(r.fen, 0))""",
+        "refund {id} sent {was} back by itself, its charge brought {due}": """
+            SELECT r.id, r.amount_fen AS was, c.amount_fen AS due
+            FROM payments_refund r JOIN payments_charge c ON c.id = r.charge_id
+            WHERE r.kind <> 'agreed' AND r.amount_fen <> c.amount_fen""",
         "refund {id} is owed {was} in the books, it should be {due}": """
             SELECT coalesce(r.id, e.subject) AS id, coalesce(e.fen, 0) AS was, coalesce(r.fen, 0) AS due
             FROM (SELECT id, CASE WHEN status = 'succeeded' THEN 0 ELSE amount_fen END AS fen FROM payments_refund) r
@@ -59,17 +65,15 @@ _CHECKS = checks(
             SELECT id, status AS was FROM payments_refund
             WHERE status IN ('requested', 'processing') AND created_at < statement_timestamp() - interval '7 days'""",
         "refund {id}: {due} was paid out, events tell of {was}": """
-            WITH told AS (
-                SELECT stream, payload FROM event WHERE type = :refund_succeeded
-                UNION ALL SELECT stream, payload FROM event_outbox WHERE type = :refund_succeeded
-            )
             SELECT coalesce(r.id, f.stream) AS id, coalesce(f.fen, 0) AS was, coalesce(r.amount_fen, 0) AS due
             FROM (SELECT id, amount_fen FROM payments_refund WHERE status = 'succeeded') r
             FULL JOIN (
-                SELECT stream, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told GROUP BY stream
+                SELECT stream, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told
+                WHERE type = :refund_succeeded GROUP BY stream
             ) f ON f.stream = r.id
             WHERE r.amount_fen IS DISTINCT FROM f.fen""",
     },
+    told=True,
 )
 
 

@@ -1,10 +1,13 @@
 """Invariants of performance: entries against the log, day totals against entries."""
 
-from app.core.audits import breaches_of, checks
+import msgspec
+
+from app.core.audits import A_MOMENT_BEFORE, breaches_of, checks
 from app.core.db import Session
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 from app.stores.performance import CONSUMER
+from app.stores.rules import DEFAULT_RULE
 
 
 def _total_is_its_entries(table: str, key: str) -> str:
@@ -40,28 +43,69 @@ def _total_is_its_entries(table: str, key: str) -> str:
         WHERE (t.sales_fen, t.refunds_fen, t.orders) IS DISTINCT FROM (d.sales_fen, d.refunds_fen, d.orders)"""
 
 
+# What the guide's and the store's parts of an amount are: `money.split` of two parts, where equal remainders go to the
+# earlier one.
+_GUIDES_PART = """CASE WHEN guide_id IS NULL THEN 0
+                       ELSE ({amount} * guide_bps + CASE WHEN guide_first THEN 5000 ELSE 4999 END) / 10000 END"""
+
+# Every line that was sold, and of refunds what was left of it before and after, under the rule that its entries name.
+_LINES = f"""
+    lines AS (
+        SELECT a.type, a.payload, l AS line, (l ->> 'line_id')::uuid AS line_id,
+               (l ->> 'goods_paid_fen')::bigint - coalesce((l ->> 'refunded_before_fen')::bigint, 0) AS before_fen,
+               coalesce((l ->> 'amount_fen')::bigint, 0) AS amount_fen,
+               (a.payload ->> CASE a.type WHEN :paid THEN 'order_id' ELSE 'refund_id' END)::uuid AS source_id
+        FROM applied a CROSS JOIN jsonb_array_elements(a.payload -> 'lines') AS l WHERE a.type IN (:paid, :refunded)
+    ), ruled AS (
+        SELECT l.type, l.line_id, l.source_id, (l.payload ->> 'order_id')::uuid AS order_id,
+               (l.payload ->> CASE l.type WHEN :paid THEN 'paid_at' ELSE 'agreed_at' END)::timestamptz AS business_at,
+               (l.line -> 'credit' ->> 'store_id')::uuid AS store_id, (l.line -> 'credit' ->> 'guide_id')::uuid AS guide_id,
+               CASE l.type WHEN :paid THEN 0 ELSE l.before_fen END AS from_fen, l.before_fen - l.amount_fen AS to_fen,
+               coalesce(g.bps, 0) AS guide_bps, coalesce(g.place = 1, false) AS guide_first
+        FROM lines l
+        LEFT JOIN (SELECT DISTINCT line_id, source_id, rule_id FROM stores_performance) e USING (line_id, source_id)
+        LEFT JOIN stores_split_rule r ON r.id = e.rule_id
+        LEFT JOIN LATERAL (
+            SELECT (p.part ->> 'bps')::bigint AS bps, p.place
+            FROM jsonb_array_elements(coalesce(r.parts, :default_parts::jsonb)) WITH ORDINALITY AS p(part, place)
+            WHERE p.part ->> 'role' = 'guide'
+        ) g ON true
+    ), parted AS (
+        SELECT type, line_id, source_id, order_id, business_at, store_id, guide_id, to_fen - from_fen AS whole_fen,
+               {_GUIDES_PART.format(amount="to_fen")} - {_GUIDES_PART.format(amount="from_fen")} AS guides_fen
+        FROM ruled
+    )"""
+
 _CHECKS = checks(
     {
-        "performance of line {line_id} for source {source_id} sums to {was}, the events say {due}": """
-            WITH seen AS (
-                SELECT e.type, e.payload FROM event e
-                WHERE e.type IN (:paid, :refunded)
-                  AND e.seq <= coalesce((SELECT seq FROM event_cursor WHERE consumer = :consumer), 0)
-                  AND NOT EXISTS (SELECT 1 FROM event_dead_letter d
-                                  WHERE d.consumer = :consumer AND d.seq = e.seq AND d.resolved_at IS NULL)
-            ), expected AS (
-                SELECT (l ->> 'line_id')::uuid AS line_id,
-                       (s.payload ->> CASE s.type WHEN :paid THEN 'order_id' ELSE 'refund_id' END)::uuid AS source_id,
-                       sum(CASE s.type WHEN :paid THEN (l ->> 'goods_paid_fen')::bigint
-                                       ELSE -(l ->> 'amount_fen')::bigint END) AS fen
-                FROM seen s, jsonb_array_elements(s.payload -> 'lines') AS l
-                GROUP BY 1, 2
+        "performance of line {line_id} for source {source_id} as {role} is {was}, the events say {due}": f"""
+            WITH {_LINES}, due AS (
+                SELECT l.line_id, l.source_id, p.role,
+                       (l.order_id, CASE l.type WHEN :paid THEN 'sale' ELSE 'refund' END, l.store_id, p.guide_id,
+                        l.business_at, p.fen)::text AS said
+                FROM parted l
+                CROSS JOIN LATERAL (VALUES ('guide', l.guide_id, l.guides_fen),
+                                           ('store', NULL, l.whole_fen - l.guides_fen)) AS p(role, guide_id, fen)
+                WHERE p.fen <> 0
             ), written AS (
-                SELECT line_id, source_id, sum(amount_fen) AS fen FROM stores_performance GROUP BY 1, 2
+                SELECT line_id, source_id, role,
+                       (order_id, kind, store_id, guide_id, business_at, amount_fen)::text AS said
+                FROM stores_performance
             )
-            SELECT line_id, source_id, coalesce(e.fen, 0) AS due, coalesce(w.fen, 0) AS was
-            FROM expected e FULL JOIN written w USING (line_id, source_id)
-            WHERE coalesce(e.fen, 0) <> coalesce(w.fen, 0)""",
+            SELECT line_id, source_id, role, coalesce(w.said, 'nothing') AS was, coalesce(d.said, 'nothing') AS due
+            FROM due d FULL JOIN written w USING (line_id, source_id, role) WHERE d.said IS DISTINCT FROM w.said""",
+        "performance of line {line_id} for source {source_id} was split by rule {was}, not by {due}": f"""
+            SELECT DISTINCT e.line_id, e.source_id, coalesce(e.rule_id::text, 'the default') AS was,
+                   coalesce(n.id::text, 'the default') AS due
+            FROM (SELECT payload ->> 'order_id' AS order_id, (payload ->> 'placed_at')::timestamptz AS placed_at
+                  FROM applied WHERE type = :paid) o
+            JOIN stores_performance e ON e.order_id = o.order_id::uuid
+            LEFT JOIN stores_split_rule r ON r.id = e.rule_id
+            LEFT JOIN LATERAL (
+                SELECT id, valid_from FROM stores_split_rule WHERE valid_from <= o.placed_at - {A_MOMENT_BEFORE}
+                ORDER BY valid_from DESC, id DESC LIMIT 1
+            ) n ON true
+            WHERE r.valid_from > o.placed_at OR n.valid_from > coalesce(r.valid_from, '-infinity')""",
         "performance of line {line_id} for its {role} is {was}, below 0": """
             SELECT line_id, role, sum(amount_fen) AS was FROM stores_performance
             GROUP BY line_id, role HAVING sum(amount_fen) < 0""",
@@ -71,13 +115,19 @@ _CHECKS = checks(
         "total at {scope_path} on {day} is {was} sold/refunded/orders, entries say {due}": (
             _total_is_its_entries("stores_path_day", "day")
         ),
-    }
+    },
+    applied_by="consumer",
 )
 
 
 async def audit(session: Session) -> list[str]:
-    """Parts of each paid or refunded line sum to what the event says, no line earns below 0 for anyone, and each total of a
-    day is what its entries say."""
+    """Parts of each paid or refunded line are what the event and the rule of its day say, no line earns below 0 for anyone,
+    and each total of a day is what its entries say."""
     return await breaches_of(
-        session, _CHECKS, consumer=CONSUMER, paid=OrderPaid.type_name(), refunded=RefundAgreed.type_name()
+        session,
+        _CHECKS,
+        consumer=CONSUMER,
+        paid=OrderPaid.type_name(),
+        refunded=RefundAgreed.type_name(),
+        default_parts=msgspec.to_builtins(DEFAULT_RULE.parts),
     )

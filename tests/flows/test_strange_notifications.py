@@ -15,13 +15,13 @@ from app.mall.orders import jobs
 from app.simulator import charges as wire_charges
 from app.simulator import refunds as wire_refunds
 from app.simulator.signing import forged_headers
-from app.wechat import TradeState
+from app.wechat import RefundState, TradeState
 from app.wechat.signatures import reply_text
 from tests import sql
 from tests.audit import audit, count, events
 from tests.conftest import Drain, Stage
 from tests.shop import Shop
-from tests.wechat_words import Word, notify_path, paid_word, pay_in_silence, simulator_of
+from tests.wechat_words import Word, notify_path, paid_word, pay_in_silence, refund_word, simulator_of
 
 
 def other_amount(transaction: dict[str, Any]) -> None:
@@ -229,6 +229,42 @@ async def test_forged_stale_and_strange_words_write_nothing(
         assert reply.json()["code"] == "FAIL"
         assert "www-authenticate" not in reply.headers
     assert await count(db, written) == 0
+    assert await audit(db) == []
+
+
+async def test_genuine_words_at_another_address_are_refused_and_change_nothing(
+    api: httpx.AsyncClient, stage: Stage, db: Database, shop: Shop
+) -> None:
+    buyer = await shop.customer()
+    placed = await buyer.order()
+    word = paid_word(stage, await pay_in_silence(stage, placed["payment"]["charge"]))
+    of_another = f"/v1/payments/{wrong_merchant(stage)}/transactions/notify"
+    for path, status in ((notify_path(stage, "refunds"), 400), (of_another, 404)):
+        reply = await word.say(api, path)
+        assert (reply.status_code, reply.json()["code"]) == (status, "FAIL")
+    assert (await buyer.get(f"/v1/mall/orders/{placed['order']['id']}")).json()["status"] == "unpaid"
+    assert (await word.say(api)).status_code == 204
+    assert await audit(db) == []
+
+
+def wrong_merchant(stage: Stage) -> str:
+    return simulator_of(stage).keys.mchid[::-1]
+
+
+async def test_a_refunds_word_at_the_address_of_payments_is_refused(
+    api: httpx.AsyncClient, stage: Stage, db: Database
+) -> None:
+    told = {
+        "mchid": simulator_of(stage).keys.mchid,
+        "out_refund_no": wire("rfd", new_id()),
+        "refund_id": "50",
+        "out_trade_no": wire("chg", new_id()),
+        "refund_status": "SUCCESS",
+        "amount": {"total": 1, "refund": 1},
+    }
+    word = refund_word(stage, told, RefundState.SUCCESS)
+    assert (await word.say(api, notify_path(stage, "transactions"))).status_code == 400
+    assert (await word.say(api)).status_code == 204, "it is no refund of ours, and nothing is to be done"
     assert await audit(db) == []
 
 

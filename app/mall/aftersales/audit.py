@@ -32,18 +32,14 @@ _CHECKS = checks(
                    coalesce(p.amount_fen || ' of ' || p.order_id, 'nothing') AS due
             FROM (SELECT id, order_id, amount_fen FROM mall_refund WHERE amount_fen > 0) m
             FULL JOIN (SELECT r.id, r.amount_fen, o.id AS order_id FROM payments_refund r
-                       JOIN mall_order o ON o.charge_id = r.charge_id) p ON p.id = m.id
+                       JOIN mall_order o ON o.charge_id = r.charge_id WHERE r.kind = 'agreed') p ON p.id = m.id
             WHERE (m.amount_fen, m.order_id) IS DISTINCT FROM (p.amount_fen, p.order_id)""",
         "refund {id} is {was}, by the events that were delivered it is {due}": """
             SELECT m.id, m.status AS was, coalesce(h.status, 'agreed') AS due FROM mall_refund m
             LEFT JOIN (
-                SELECT e.stream AS id, CASE WHEN bool_or(e.type = :refund_succeeded) THEN 'paid' ELSE 'stuck' END
-                       AS status
-                FROM event e JOIN event_cursor c ON c.consumer = :consumer AND e.seq <= c.seq
-                WHERE e.type IN (:refund_succeeded, :refund_stuck) AND NOT EXISTS (
-                    SELECT 1 FROM event_dead_letter p
-                    WHERE p.consumer = :consumer AND p.seq = e.seq AND p.resolved_at IS NULL)
-                GROUP BY e.stream
+                SELECT stream AS id, CASE WHEN bool_or(type = :refund_succeeded) THEN 'paid' ELSE 'stuck' END AS status
+                FROM applied WHERE type IN (:refund_succeeded, :refund_stuck)
+                GROUP BY stream
             ) h ON h.id = m.id
             WHERE m.amount_fen > 0 AND m.status <> coalesce(h.status, 'agreed')""",
         "refund {id} is agreed as {due}, RefundAgreed events tell of {was}": """
@@ -67,6 +63,7 @@ _CHECKS = checks(
             WHERE r.amount_fen IS DISTINCT FROM f.fen""",
     },
     told=True,
+    applied_by="consumer",
 )
 
 

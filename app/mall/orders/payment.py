@@ -21,7 +21,7 @@ _PAID = Statement(
     """UPDATE mall_order SET status = 'paid', paid_fen = payable_fen, charge_id = :charge_id,
               transaction_id = :transaction_id, mchid = :mchid, paid_at = clock_timestamp(), closed_at = NULL,
               close_reason = NULL
-       WHERE id = :order_id AND status <> 'paid' RETURNING paid_at""",
+       WHERE id = :order_id RETURNING paid_at""",
     datetime,
 )
 _SENT_BACK = Statement("UPDATE mall_order SET sent_back_fen = sent_back_fen + :amount_fen WHERE id = :order_id")
@@ -36,8 +36,6 @@ async def settle(session: Session, _: Settings, known: Charge, transaction: Tran
     """
     order = await lock(session, known.subject_id)
     charge = await payments.lock_charge(session, known.id)
-    if charge.status is ChargeStatus.SETTLED and charge.transaction_id == transaction.transaction_id:
-        return Outcome.ALREADY_SETTLED
     if await _is_reserved(session, order, charge):
         outcome = await payments.settle(session, charge, transaction, credit=Account.CUSTOMER_PREPAID, about=order.id)
         if outcome is Outcome.SETTLED:

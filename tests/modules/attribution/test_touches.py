@@ -149,6 +149,15 @@ async def test_the_own_link_earns_nothing(town: Town) -> None:
     assert distributor(await town.buy(person)) == (another, Reason.SHARE_TOUCH)
 
 
+async def test_a_guide_who_buys_is_passed_over_for_the_one_before(town: Town) -> None:
+    person = new_id()
+    other, other_person = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
+    await town.promoter(PromoterKind.GUIDE, person=person, store_id=new_id())
+    await town.come(person, await town.link(other_person))
+    await town.come(person, await town.link(person))
+    assert (await town.buy(person)).guide_id == other
+
+
 async def test_a_shared_link_carries_on_the_credit_of_the_one_it_came_by(town: Town) -> None:
     promoter, person = await town.promoter()
     link = await town.link(person)

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 
 from app import distribution, payees
 from app.core.clock import rfc3339
-from app.core.db import Database
+from app.core.db import Database, Session
 from app.core.events import Recorded
 from app.core.ids import new_id, wire
 from app.distribution import commissions
 from app.distribution.audit import audit
 from app.ledger import Account, Transfer, credit, debit, post
 from app.ledger import audit as ledger_audit
+from app.payees import Clawback
 from app.payees import audit as payees_audit
 from tests import sql
+from tests.audit import count
 from tests.modules.distribution.sellers import Seller, a_seller
 from tests.modules.stores.chain import Person, a_payment, first_headquarters, refunds_of, tell
 from tests.overlap import beside, waits
@@ -191,26 +193,27 @@ async def test_the_auditor_finds_planted_breaches(db: Database, drain: Drain, se
                 found = [*await audit(session), *await payees_audit.audit(session)]
                 raise LookupError
         except LookupError:
-            return [re.sub(r"\b[0-9a-f-]{36}\b", "…", breach) for breach in found]
+            return [re.sub(r'\b[0-9a-f-]{36}\b|"20[0-9-]+ [0-9:.+]+"', "…", breach) for breach in found]
 
-    events = "the events and terms say (…,…,brand,10000,1000,1000,100,1000,)"
+    events = "the events and terms say (…,…,brand,10000,1000,1000,100,1000,,…)"
     assert await after("UPDATE distribution_commission SET amount_fen = 1001") == [
-        f"commission of line … level 1 is (…,…,brand,10000,1000,1001,100,1000,), {events}",
-        "commission … is (…,brand,1001,100), its hold is (…,brand,1000,100)",
+        f"commission of line … level 1 is (…,…,brand,10000,1000,1001,100,1000,,…), {events}",
+        "commission … is (…,brand,1001,100,…), its hold is (…,brand,1000,100,…)",
         "commission … is (1001,100), its own events tell of (1000,100)",
     ]
     assert await after("UPDATE distribution_commission SET clawed_back_fen = 99") == [
-        f"commission of line … level 1 is (…,…,brand,10000,1000,1000,99,1000,), {events}",
-        "commission … is (…,brand,1000,99), its hold is (…,brand,1000,100)",
+        f"commission of line … level 1 is (…,…,brand,10000,1000,1000,99,1000,,…), {events}",
+        "commission … is (…,brand,1000,99,…), its hold is (…,brand,1000,100,…)",
         "commission … is (1000,99), its own events tell of (1000,100)",
     ]
-    assert await after("UPDATE payees_clawback SET reason_id = gen_random_uuid()") == [
-        "100 of commission … was taken back for …, which is no refund of its line"
+    assert sorted(await after("UPDATE payees_clawback SET reason_id = gen_random_uuid()")) == [
+        "0 of commission … was taken back for refund …, the events say 100",
+        "100 of commission … was taken back for refund …, the events say 0",
     ]
     assert await after("DELETE FROM distribution_commission") == [
         f"commission of line … level 1 is none, {events}",
-        "100 of commission … was taken back for …, which is no refund of its line",
-        "commission … is none, its hold is (…,brand,1000,100)",
+        "100 of commission … was taken back for refund …, the events say 0",
+        "commission … is none, its hold is (…,brand,1000,100,…)",
         "commission … is none, its own events tell of (1000,100)",
     ]
     assert len(await after("UPDATE payees_hold SET payee_id = gen_random_uuid()")) > 1
@@ -332,6 +335,36 @@ async def test_a_commission_explains_itself_to_its_distributor_only(
         ("commission_clawed_back", "payout_cost", -250),
     ]
     assert (await api.get(where, headers=upline.headers)).status_code == 404
+
+
+async def test_two_who_take_back_at_once_take_one_after_the_other(db: Database, drain: Drain, seller: Seller) -> None:
+    await tell(db, a_payment((10_000, {"distributor_id": seller.key})))
+    await drain()
+    async with db.transaction() as session:
+        commission_id = await sql.fetchval(session, "SELECT id FROM distribution_commission")
+
+    async def take(session: Session, amount_fen: int) -> None:
+        taken = Clawback(
+            source="commission",
+            source_id=commission_id,
+            payee_id=seller.key,
+            reason_id=new_id(),
+            amount_fen=amount_fen,
+        )
+        await payees.claw_back(session, [taken], to=Account.PAYOUT_COST)
+
+    async def take_beside() -> None:
+        async with db.transaction() as session:
+            await take(session, 300)
+
+    async with db.transaction() as session:
+        await take(session, 200)
+        rival = beside(take_beside())
+        assert await waits(session, rival)
+    await rival
+    assert await count(db, "SELECT clawed_back_fen FROM payees_hold") == 500
+    async with db.transaction() as session:
+        assert await payees_audit.audit(session) == []
 
 
 async def test_a_refund_after_the_release_takes_from_the_balance_and_the_rest_is_owed(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import payments
+from app import customers, payments
 from app.core.db import Database
 from app.core.ids import new_id, parse, wire
 from app.core.runtime import Runtime
@@ -95,6 +95,7 @@ async def test_a_closing_that_was_killed_half_way_leaves_no_dead_charge_to_pay(
     buyer = await shop.customer()
     placed = await buyer.order()
     dead, path = placed["payment"]["charge"], f"/v1/mall/orders/{placed['order']['id']}"
+    assert (await buyer.post(f"{path}/payment")).json()["charge"] == dead, "its prepay id is kept for the next press"
     async with db.transaction() as session:
         charge = await payments.charge_with(session, parse("chg", dead))
     assert await payment_flows.close_at_wechat(runtime, charge) is None, (
@@ -132,7 +133,7 @@ async def test_closing_an_order_while_somebody_presses_pay(
                 charge_id=new_id(),
                 subject_id=order_id,
                 book=order.row.book,
-                payer_openid="of-the-same-buyer",
+                payer_openid=await customers.openid_of(session, order.row.customer_id, settings.wechat_appid),
                 amount_fen=order.row.payable_fen,
                 expires_at=order.row.expires_at,
             )

@@ -65,6 +65,39 @@ async def test_the_price_of_a_placed_order_is_frozen(shop: Shop, db: Database) -
     assert await audit(db) == []
 
 
+async def test_another_trail_of_an_equal_sum_is_another_price_for_who_asks(shop: Shop, db: Database) -> None:
+    """Two SKUs change prices with each other: the sum stays, and what each line can be refunded does not."""
+    buyer, hq = await shop.customer(), await shop.staff("hq")
+    product = wire("prd", shop.product_id)
+    other = (
+        await hq.post("/v1/admin/mall/skus", json={"product": product, "title": "500g", "list_fen": 20_000})
+    ).json()
+    counted = {"on_hand": 9, "sold": 0, "version": 0}
+    place = shop.store.replace("sto_", "plc_")
+    assert (await hq.put(f"/v1/admin/mall/stock/{place}/{other['id']}", json=counted)).status_code == 200
+    basket = shop.basket(1)
+    basket["lines"].append({"sku": other["id"], "quantity": 1})
+    quote = (await buyer.post("/v1/mall/quote", json=basket)).json()
+    async with db.transaction() as session:
+        swap = "UPDATE mall_sku SET list_fen = $1 - list_fen"
+        await sql.execute(session, swap, quote["payable_fen"])
+    wish = {**basket, "expected_payable_fen": quote["payable_fen"]}
+    refused = await buyer.post(
+        "/v1/mall/orders",
+        json={**wish, "fingerprint": quote["fingerprint"]},
+        headers={"Idempotency-Key": "a"},
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_changed")
+    now = refused.json()["details"]["quote"]
+    assert (now["payable_fen"], now["fingerprint"]) != (quote["payable_fen"], quote["fingerprint"])
+    for key, fingerprint in (("b", now["fingerprint"]), ("c", None)):
+        placed = await buyer.post(
+            "/v1/mall/orders", json={**wish, "fingerprint": fingerprint}, headers={"Idempotency-Key": key}
+        )
+        assert placed.status_code == 201, placed.text
+    assert await audit(db) == []
+
+
 async def test_a_place_may_have_its_own_price(shop: Shop) -> None:
     buyer, manager = await shop.customer(), await shop.staff("manager", "/hq/east/s001/")
     place = shop.store.replace("sto_", "plc_")
