@@ -41,7 +41,7 @@ check: $(TOOLS) ## format, lint, types, import contracts, migrations, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.architecture.contracts
-	SIYU_DATA_DIR=$$(mktemp -d) $(BIN)/siyu migrate --check
+	export SIYU_DATA_DIR=$$(mktemp -d); $(BIN)/siyu migrate && $(BIN)/siyu migrate --check
 	$(MAKE) test
 
 contract: $(READY) ## compile a client from the documents and lint them; needs Node

@@ -57,7 +57,8 @@ CORE_LAYERS: tuple[tuple[str, ...], ...] = (
     ("db", "redis"),
     ("faults", "network", "sealed", "telemetry"),
     ("settings", "schemas"),
-    ("clock", "errors", "ids", "money", "texts"),
+    ("wording",),
+    ("clock", "errors", "ids", "money", "operator_errors", "texts"),
 )
 
 T = TypeVar("T")

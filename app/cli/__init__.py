@@ -3,14 +3,10 @@
 import sys
 
 import typer
-from pydantic import ValidationError
 
 from app.cli import data, processes
-from app.core.embedded import EngineFailed
 from app.core.errors import AppError
-from app.migrations.schema import TooOld
-from app.processes.stack import ProcessFailed
-from app.simulator import SimulatorIncomplete
+from app.core.operator_errors import ConfigurationInvalid, OperatorError
 
 app = typer.Typer(
     name="siyu",
@@ -24,13 +20,16 @@ data.add_to(app)
 
 
 def main() -> None:
-    """Run a command. What the operator can mend is said in one line, without a traceback."""
+    """Run a command. What the operator can mend is said without a traceback."""
     try:
         app()
-    except ValidationError as error:
-        for fault in error.errors():
-            typer.echo(f"configuration: {'.'.join(map(str, fault['loc']))} {fault['msg']}".replace("  ", " "), err=True)
-        sys.exit(2)
-    except (AppError, EngineFailed, ProcessFailed, SimulatorIncomplete, TooOld) as error:
+    except ConfigurationInvalid as error:
+        for fault in str(error).splitlines():
+            typer.echo(f"configuration: {fault}", err=True)
+        sys.exit(error.exit_code)
+    except OperatorError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except AppError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)

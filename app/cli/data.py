@@ -12,10 +12,11 @@ from rich.console import Console
 from app import stores
 from app.core.db import Database
 from app.core.settings import Settings
+from app.core.wording import wording
 from app.demo import brand, play
 from app.migrations import schema
 from app.processes.auditor import run_audit
-from app.processes.dev import prepared
+from app.processes.dev import configuration, prepared
 
 console = Console(stderr=True)
 out = Console()
@@ -40,7 +41,7 @@ def _with_database(act: Callable[[Settings, Database], Awaitable[T]]) -> T:
         finally:
             await database.close()
 
-    with prepared(Settings()) as settings:
+    with prepared(configuration()) as settings:
         return asyncio.run(run(unhurried(settings)))
 
 
@@ -49,17 +50,21 @@ def unhurried(settings: Settings) -> Settings:
     return settings.model_copy(update={"statement_timeout_ms": 0, "lock_timeout_ms": 0})
 
 
-def migrate(check: Annotated[bool, typer.Option(help="Only say whether models and migrations agree.")] = False) -> None:
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing: compare the tables with the models.")] = False,
+) -> None:
     """Bring the database's schema up to date."""
 
     async def act(_: Settings, database: Database) -> None:
-        await schema.upgrade(database)
         if check:
+            await _require_schema(database)
             differences = await schema.drift(database)
             for difference in differences:
                 console.print(difference)
             if differences:
                 raise typer.Exit(1)
+        else:
+            await schema.upgrade(database)
         console.print(f"schema at {await schema.current(database)}")
 
     _with_database(act)
@@ -107,7 +112,7 @@ def create_staff(
     try:
         body = stores.HeadquartersCreate(login=login, password=SecretStr(password), name=name)
     except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors(include_input=False))
+        faults = "; ".join(f"{fault['loc'][0]}: {wording(fault)}" for fault in error.errors(include_input=False))
         raise typer.BadParameter(faults) from None
 
     async def act(_: Settings, database: Database) -> None:

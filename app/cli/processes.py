@@ -19,10 +19,8 @@ from app.core import telemetry
 from app.core.db import Database
 from app.core.settings import Settings
 from app.migrations import schema
-from app.processes import gateway, stack, worker
-from app.processes.dev import prepared
-from app.simulator import load_or_make
-from app.simulator import serve as serve_simulator
+from app.processes import gateway, ports, stack, worker
+from app.processes.dev import configuration, prepared
 
 console = Console(stderr=True)
 
@@ -47,7 +45,8 @@ def _until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 def serve() -> None:
     """The HTTP API (SIYU_API_WORKERS processes)."""
-    settings = Settings()
+    settings = configuration()
+    ports.require_free(ports.of_api(settings))
     together = telemetry.shared_metrics() if settings.api_workers > 1 else contextlib.nullcontext()
     with prepared(settings) as complete, together:
         # Child processes of uvicorn build their app from the environment.
@@ -90,19 +89,25 @@ def _serve(config: uvicorn.Config) -> None:
 
 def work() -> None:
     """The sequencer, the consumers of the event log, jobs and timers. Run as many as you like."""
-    with prepared(Settings()) as settings:
+    with prepared(configuration()) as settings:
         _until_signalled(lambda stop: worker.run(settings, stop))
 
 
 def live() -> None:
     """The live gateway: WebSockets of the rooms. Run one per core."""
-    with prepared(Settings()) as settings:
+    given = configuration()
+    ports.require_free(ports.of_gateway(given))
+    with prepared(given) as settings:
         _until_signalled(lambda stop: gateway.run(settings, stop))
 
 
 def simulator() -> None:
     """A local WeChat for development: pay, refund and log in without a merchant account."""
-    settings = development_only(Settings())
+    settings = development_only(configuration())
+    ports.require_free(ports.of_simulator(settings))
+    from app.simulator import load_or_make  # production never loads it
+    from app.simulator import serve as serve_simulator
+
     keys = load_or_make(settings.data_dir.resolve() / "simulator")
 
     async def run(stop: asyncio.Event) -> None:
@@ -122,7 +127,9 @@ def simulator() -> None:
 
 def dev() -> None:
     """Everything at once on the embedded engines, with simulator and seed data. Ctrl-C stops it."""
-    with prepared(development_only(Settings())) as settings:
+    given = development_only(configuration())
+    ports.require_free(ports.of_simulator(given), ports.of_api(given), ports.of_gateway(given))
+    with prepared(given) as settings:
         telemetry.configure(settings)
 
         async def run(stop: asyncio.Event) -> None:

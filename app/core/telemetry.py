@@ -31,7 +31,7 @@ def configure(settings: Settings) -> None:
 
     Libraries, warnings and an error that ends the process are told in the same form.
     """
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    level = logging.getLevelNamesMapping()[settings.log_level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -19,6 +19,7 @@ from sqlmodel import SQLModel
 
 from app import modules
 from app.core.db import ENGINE_URL, Database, Statement, connect_arguments
+from app.core.operator_errors import OperatorError
 
 _REVISION = Statement("SELECT version_num FROM alembic_version", str)
 _HERE = Path(__file__).resolve().parent
@@ -73,7 +74,7 @@ def _is_undated(revision: str) -> bool:
     return re.match(r"\d{8}_", revision) is None
 
 
-class TooOld(Exception):
+class TooOld(OperatorError):
     """The database was made by a version before 0.2.0, whose history of migrations was another."""
 
 

@@ -1,9 +1,7 @@
 """What processes run on outside production: the embedded engines, the simulator's WeChat, systems of their own."""
 
-import contextlib
 import json
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +12,21 @@ from pydantic import SecretStr
 
 from app import modules
 from app.core.embedded import engines
-from app.core.settings import Settings
-from app.simulator import load_or_make, settings_for
+from app.core.settings import Settings, read
+from app.processes import ports
+
+
+def configuration() -> Settings:
+    """All that the environment sets. Raises ConfigurationInvalid with every fault of it."""
+    return read(*modules.settings())
 
 
 def with_wechat(settings: Settings) -> Settings:
     """Outside production, and with no merchant configured, WeChat is the simulator at `simulator_port`."""
     if settings.environment == "production" or settings.wechat_mchid:
         return settings
+    from app.simulator import load_or_make, settings_for  # production never loads it
+
     keys = load_or_make(settings.data_dir.resolve() / "simulator")
     return settings_for(settings, keys, f"http://127.0.0.1:{settings.simulator_port}")
 
@@ -31,13 +36,6 @@ def prepared(settings: Settings) -> Iterator[Settings]:
     """Complete settings; embedded engines that this starts stop with the block."""
     with engines(settings) as running:
         yield with_wechat(running)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine's loopback that nobody listens on now."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [s.getsockname()[1] for s in sockets]
 
 
 @contextmanager
@@ -52,7 +50,7 @@ def throwaway(purpose: str, **changes: Any) -> Iterator[Settings]:
 
 def isolated(folder: Path, changes: dict[str, Any]) -> Settings:
     """Settings on free ports into which nothing of the caller's configuration leaks."""
-    api, live, simulator = free_ports(3)
+    api, live, simulator = ports.free(3)
     defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
     own = {
         "data_dir": folder,

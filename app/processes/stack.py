@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx
 
 from app.core.embedded import launch
+from app.core.operator_errors import OperatorError
 from app.core.settings import Settings
 
 _READY_WITHIN_S = 60
 _DRAIN_WITHIN_S = 30
 
 
-class ProcessFailed(RuntimeError):
+class ProcessFailed(OperatorError):
     """A process of the stack ended by itself, or did not become ready in time."""
 
 

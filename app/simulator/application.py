@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.core.http.reference import serve_reference
+from app.core.operator_errors import OperatorError
 from app.simulator import buyers, controls, pay
 from app.simulator.keys import SimulatorKeys
 from app.simulator.state import Post, Simulator
@@ -27,7 +28,7 @@ _TAGS = [
 ]
 
 
-class SimulatorIncomplete(RuntimeError):
+class SimulatorIncomplete(OperatorError):
     """A package that only the simulator needs is not installed."""
 
 

@@ -1,10 +1,15 @@
 """What a process refuses to start with, what it seals, and what its logs never hold."""
 
+import os
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from app import modules
+from app.core.operator_errors import ConfigurationInvalid
 from app.core.sealed import Unsealable, blind_index, seal, unseal
-from app.core.settings import Settings
+from app.core.settings import Settings, read
 
 PRODUCTION = {
     "environment": "production",
@@ -40,7 +45,7 @@ def test_a_complete_production_starts() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "environment"])
 def test_production_refuses_to_start_without(name: str) -> None:
-    with pytest.raises(ValidationError, match=name.upper()):
+    with pytest.raises(ValidationError, match=name):
         made(**{key: value for key, value in PRODUCTION.items() if key != name})
 
 
@@ -53,13 +58,13 @@ def test_production_refuses_secrets_that_are_none(name: str, value: str) -> None
 
 @pytest.mark.parametrize("old", ["short", "development-only-secret-development-only"])
 def test_production_refuses_a_weak_key_behind_a_good_one(old: str) -> None:
-    with pytest.raises(ValidationError, match="FIELD_KEY"):
+    with pytest.raises(ValidationError, match="field_key"):
         made(**PRODUCTION | {"field_key": "n" * 32 + " " + old})
     assert made(**PRODUCTION | {"field_key": "n" * 32 + " " + "o" * 32})
 
 
 def test_something_must_seal() -> None:
-    with pytest.raises(ValidationError, match="FIELD_KEY"):
+    with pytest.raises(ValidationError, match="field_key"):
         made(field_key=" ")
 
 
@@ -69,8 +74,71 @@ def test_an_address_is_the_same_with_a_slash_behind_it(name: str) -> None:
 
 
 def test_production_keeps_its_rate_limits() -> None:
-    with pytest.raises(ValidationError, match="RATE_LIMITS"):
+    with pytest.raises(ValidationError, match="rate_limits"):
         made(**PRODUCTION, rate_limits=False)
+
+
+def read_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **environment: str) -> list[str]:
+    """What is said of an environment that holds nothing else."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("SIYU_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationInvalid) as refused:
+        read(*modules.settings())
+    return str(refused.value).splitlines()
+
+
+def test_addresses_follow_the_ports_unless_they_are_set() -> None:
+    moved = made(port=9100, live_port=9101, public_url="https://shop.example")
+    assert moved.public_url == "https://shop.example"
+    assert moved.live_url == "ws://127.0.0.1:9101"
+    assert moved.live_api_url == "http://127.0.0.1:9100"
+    assert made().public_url == made().live_api_url == "http://127.0.0.1:8000"
+
+
+def test_all_that_production_lacks_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = read_with(monkeypatch, tmp_path, SIYU_ENVIRONMENT="production", SIYU_RATE_LIMITS="false")
+    needed = [f"SIYU_{name.upper()}" for name in PRODUCTION if name != "environment"]
+    assert sorted(line.split()[0] for line in told) == sorted([*needed, "SIYU_RATE_LIMITS"])
+    assert "SIYU_REDIS_URL must be set in production" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SIYU_ENVIRONMENT", "prod", "must be 'development', 'test' or 'production'"),
+        ("SIYU_PORT", "eighty", "must be a whole number"),
+        ("SIYU_LIVE_PORT", "70000", "must be at most 65535"),
+        ("SIYU_LOG_LEVEL", "LOUD", "must be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+        ("SIYU_ALLOWED_ORIGINS", "https://a.example", 'must be a JSON list: ["…", "…"]'),
+        ("SIYU_TRUSTED_PROXIES", "[1]", "must be text"),
+        ("SIYU_DATABASE_URL", "mysql://db", "must begin with postgresql://"),
+        ("SIYU_FIELD_KEY", " ", "must not be blank"),
+        ("SIYU_API_WORKERS", "0", "must be at least 1"),
+        ("SIYU_WECHAT_TIMEOUT_S", "0", "must be more than 0.0"),
+        ("SIYU_ACCESS_TTL_S", "-1", "must be at least 1"),
+        ("SIYU_ORDERS_UNPAID_TTL_S", "59", "must be at least 60"),
+        ("SIYU_LIVE_TIP_MAX_FEN", "1.5", "must be a whole number"),
+    ],
+)
+def test_each_fault_is_one_line_that_names_the_variable(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    others = {"SIYU_LIVE_TIP_TTL_S": "59", "SIYU_API_CONNECTIONS": "many"}
+    told = read_with(monkeypatch, tmp_path, **others, **{name: value})
+    assert sorted(told) == sorted(
+        [
+            f"{name} {said}",
+            "SIYU_LIVE_TIP_TTL_S must be at least 60",
+            "SIYU_API_CONNECTIONS must be a whole number",
+        ]
+    )
+
+
+def test_a_level_of_the_log_may_be_written_small() -> None:
+    assert made(log_level="debug").log_level == "DEBUG"
 
 
 def test_settings_do_not_print_secrets() -> None:

@@ -15,7 +15,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from app.core.settings import Settings
-from app.processes.dev import free_ports
+from app.processes import ports
 from tests.conftest import Stage
 from tests.modules.live.conftest import api_url, host, room  # noqa: F401  a room to tip and to talk in
 
@@ -88,7 +88,7 @@ async def start(settings: Settings, wechat_address: str) -> AsyncIterator[Start]
             arguments.append(str(listener.fileno()))
             inherited = (listener.fileno(),)
         if role == "live":
-            (port,) = free_ports(1)
+            (port,) = ports.free(1)
             address = f"127.0.0.1:{port}"
             changes["live_port"] = str(port)
         process = await asyncio.create_subprocess_exec(

@@ -109,16 +109,20 @@ async def test_dev_runs_everything_and_leaves_nothing_running(system: Settings, 
     assert (await run(system, "audit"))[0] == 0
 
 
-@pytest.mark.parametrize("words", [["audit"], ["staff", "create", "--login", "boss", "--password", "long-enough-1"]])
+@pytest.mark.parametrize(
+    "words", [["audit"], ["migrate", "--check"], ["staff", "create", "--login", "boss", "--password", "long-enough-1"]]
+)
 async def test_a_database_without_tables_is_said_in_a_line(system: Settings, words: list[str]) -> None:
     code, printed = await run(system, *words)
     assert (code, "siyu migrate" in printed) == (2, True), printed
     assert "Traceback" not in printed
+    assert (await run(system, *words))[0] == 2, "it has made no tables either"
 
 
 async def test_migrations_and_the_first_login(system: Settings) -> None:
-    code, printed = await run(system, "migrate", "--check")
+    code, printed = await run(system, "migrate")
     assert (code, "schema at" in printed) == (0, True), printed
+    assert (await run(system, "migrate", "--check"))[0] == 0
     words = ("staff", "create", "--login", "boss", "--password", "long-enough-1", "--name", "总部")
     assert (await run(system, *words))[0] == 0
     code, printed = await run(system, *words)
@@ -189,11 +193,16 @@ WECHAT = [
 ]
 
 
-async def test_an_incomplete_production_configuration_is_said_in_a_line(system: Settings) -> None:
-    code, printed = await run(system, "serve", SIYU_ENVIRONMENT="production")
+@pytest.mark.parametrize("command", ["serve", "worker", "live", "migrate"])
+async def test_an_incomplete_production_configuration_is_said_in_a_line_for_each_setting(
+    system: Settings, command: str
+) -> None:
+    wrong = {"SIYU_PORT": "eighty", "SIYU_LOG_LEVEL": "LOUD", "SIYU_ORDERS_UNPAID_TTL_S": "59"}
+    code, printed = await run(system, command, SIYU_ENVIRONMENT="production", SIYU_SECRET_KEY="none", **wrong)
     assert code == 2
-    assert "SIYU_SECRET_KEY" in printed
-    assert "Traceback" not in printed
+    named = re.findall(r"^configuration: (SIYU_\w+) must .+$", printed, re.MULTILINE)
+    assert len(named) == len(printed.splitlines()), printed
+    assert {*wrong, "SIYU_SECRET_KEY", "SIYU_FIELD_KEY", "SIYU_PUBLIC_URL", "SIYU_DATABASE_URL"} <= set(named)
 
 
 @pytest.mark.parametrize(("trusted", "statuses"), [("192.0.2.0/24", {401, 429}), ("127.0.0.0/8", {401})])
@@ -231,14 +240,31 @@ async def test_the_api_says_when_it_is_ready_and_leaves_nothing_running(system: 
     assert not list((system.data_dir / "run").glob("*.json")), "its engines were stopped in good order"
 
 
+def in_use(port: object, setting: str) -> str:
+    return f"port {port} is in use: end what listens there or set {setting}"
+
+
+async def test_every_port_that_is_taken_is_said_before_anything_is_started(system: Settings) -> None:
+    with socket.create_server(("127.0.0.1", system.live_port)), socket.create_server(("127.0.0.1", system.port)):
+        code, printed = await run(system, "dev")
+        assert (code, printed.splitlines()) == (
+            1,
+            [in_use(system.port, "SIYU_PORT"), in_use(system.live_port, "SIYU_LIVE_PORT")],
+        )
+        assert (await run(system, "live"))[1].strip() == in_use(system.live_port, "SIYU_LIVE_PORT")
+    with socket.create_server(("127.0.0.1", system.simulator_port)):
+        assert (await run(system, "simulator"))[1].strip() == in_use(system.simulator_port, "SIYU_SIMULATOR_PORT")
+    assert list(system.data_dir.iterdir()) == [], "no engine was started"
+    code, printed = await run(system, "live", SIYU_HOST="192.0.2.1")
+    assert (code, "SIYU_HOST" in printed, "Traceback" in printed) == (1, True, False), printed
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_an_api_that_cannot_start_says_so(settings: Settings, workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        changes = {"api_workers": workers, "log_level": "INFO", "port": taken.getsockname()[1]}
+        changes: dict[str, object] = {"api_workers": workers, "log_level": "INFO", "port": taken.getsockname()[1]}
         code, printed = await run(settings.model_copy(update=changes), "serve")
-    assert code > 0
-    assert "Address already in use" in printed
-    assert "api_ready" not in printed
+    assert (code, printed.strip()) == (1, in_use(changes["port"], "SIYU_PORT")), printed
     code, printed = await run(
         settings.model_copy(update=changes | {"wechat_mch_private_key": SecretStr("none")}), "serve"
     )

@@ -41,6 +41,23 @@ create_app(Settings(_env_file=None, environment="test"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_production_does_not_load_the_simulator() -> None:
+    done = run(
+        """
+import app.cli, app.main
+from app.core.settings import Settings
+from app.processes.dev import prepared
+from tests.core.test_settings import made, PRODUCTION
+
+with prepared(made(**PRODUCTION)) as settings:
+    app.main.create_app(settings)
+assert [name for name in sys.modules if name.startswith("app.simulator")] == []
+""",
+        SIYU_ENVIRONMENT="production",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "extra"), [("migrate", "siyu[embedded]"), ("serve", "siyu[embedded]"), ("simulator", "siyu[simulator]")]
 )
@@ -53,6 +70,7 @@ main()
 """,
         SIYU_DATA_DIR=str(tmp_path),
         SIYU_SIMULATOR_PORT="0",
+        SIYU_PORT="0",
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()

@@ -4,8 +4,10 @@
   + EngineNotReady    another process owns the server, but it did not answer in time
 """
 
+from app.core.operator_errors import OperatorError
 
-class EngineFailed(RuntimeError):
+
+class EngineFailed(OperatorError):
     """An embedded server cannot be started; the message says which one, why, and how its log ends."""
 
 
