@@ -49,12 +49,12 @@ class _Wire:
             if isinstance(value, UUID):
                 return value
             if not isinstance(value, str):
-                raise PydanticCustomError("id_type", "an id is a string")
+                raise PydanticCustomError("id_type", "Must be an id, which is text")
             try:
                 return parse(self.prefix, value)
             except ValueError:
                 raise PydanticCustomError(
-                    "id_format", "expected an id that begins with {prefix}_", {"prefix": self.prefix}
+                    "id_format", "Must be an id: {prefix}_ and 26 characters", {"prefix": self.prefix}
                 ) from None
 
         return core_schema.no_info_plain_validator_function(

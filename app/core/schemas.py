@@ -35,10 +35,16 @@ def _written_out(value: Any) -> Any:
     raise PydanticCustomError("moment_unreadable", "A moment is RFC 3339 with its offset: 2026-11-21T13:15:00Z")
 
 
+def _of_this_century(value: datetime) -> datetime:
+    if not datetime(2000, 1, 1, tzinfo=UTC) <= value < datetime(2100, 1, 1, tzinfo=UTC):
+        raise PydanticCustomError("moment_out_of_range", "A moment lies in the years 2000 to 2099")
+    return value
+
+
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),
-    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    AfterValidator(_of_this_century),
     WithJsonSchema({"type": "string", "format": "date-time"}),  # it has no words for the bounds
 ]
 """A moment in a body: RFC 3339 with an offset, within this century, which every driver and calendar can count in."""

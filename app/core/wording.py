@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, get_args
 
 from pydantic_core.core_schema import ErrorType
-
-from app.core.clock import rfc3339
 
 _WORDS = {
     "bool_parsing": "Must be true or false",
@@ -26,6 +23,7 @@ _WORDS = {
     "int_parsing_size": "Must be a smaller number",
     "int_type": "Must be a whole number",
     "is_instance_of": "Must be text",
+    "json_invalid": "The body is not JSON from this character on",
     "less_than": "Must be less than {lt}",
     "less_than_equal": "Must be at most {le}",
     "list_type": "Must be a list",
@@ -52,20 +50,17 @@ _WORDS = {
 }
 _LIBRARYS_OWN = frozenset(get_args(ErrorType))
 _OF_LISTS = ("List", "Tuple")
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""A member of an enum, as Python shows it."""
 
 
 def wording(fault: Mapping[str, Any]) -> str:
     """A sentence for one fault of a pydantic ValidationError. Faults of our own kinds come with theirs."""
-    kind = fault["type"]
+    kind, context = fault["type"], fault.get("ctx", {})
     if kind not in _LIBRARYS_OWN:
         return str(fault["msg"])
-    context = {name: _shown(value) for name, value in fault.get("ctx", {}).items()}
+    if kind in ("too_short", "string_too_short") and context["min_length"] == 1:
+        return "Must not be empty"
     unit = "items" if context.get("field_type") in _OF_LISTS else "characters"  # a secret is a "Value" to the library
-    return _WORDS.get(kind, "Is not as documented").format_map({**context, "unit": unit})
-
-
-def _shown(value: Any) -> str:
-    """A bound or a choice as a client writes it."""
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    return re.sub(r"<\w+\.\w+: ('[^']*')>", r"\1", str(value))
+    shown = {name: _MEMBER.sub(r"\1", str(value)) for name, value in context.items()}
+    return _WORDS.get(kind, "Is not as documented").format_map({**shown, "unit": unit})

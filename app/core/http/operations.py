@@ -28,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.errors import Fault, ValidationFailed
 from app.core.paging import Page
+from app.core.wording import wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ async def _body_of(request: Request) -> Any:
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
-        raise ValidationFailed(fields=[Fault(f"body.{error.pos}", "json_invalid", "JSON decode error")]) from error
+        message = wording({"type": "json_invalid"})
+        raise ValidationFailed(fields=[Fault(f"body.{error.pos}", "json_invalid", message)]) from error
     except (ValueError, RecursionError) as error:
         raise ValidationFailed(fields=[Fault("body", "unreadable", "The body is not JSON in UTF-8")]) from error

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from app.core.errors import AppError, BadRequest, Fault, NotFound, TooMany, Unavailable, ValidationFailed
 from app.core.faults import is_transient
 from app.core.http.shapes import MEDIA_TYPE, details_of
+from app.core.wording import wording
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +118,7 @@ def told(error: Exception, method: str) -> AppError:
 
 
 def _fault(found: dict[str, Any]) -> Fault:
-    return Fault(".".join(str(part) for part in found["loc"]), found["type"], found["msg"])
+    return Fault(".".join(str(part) for part in found["loc"]), found["type"], wording(found))
 
 
 def _frameworks_own(error: HTTPException) -> AppError:
