@@ -85,6 +85,12 @@ def routers() -> list[APIRouter]:
 
 
 @cache
+def tags() -> dict[str, str]:
+    """What each group of operations is about."""
+    return dict(_each(lambda manifest: list(manifest.tags.items())))
+
+
+@cache
 def consumers() -> list[Consumer]:
     return list(_each(lambda manifest: manifest.consumers))
 

@@ -6,5 +6,9 @@ from app.core.manifest import Manifest
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "attribution": "Links to share, visits by them, and who is credited.",
+        "attribution: staff": "How long a visit can win a sale.",
+    },
     tables=[Promoter, TouchpointRow, Shelf, Touch, Bond, RuleRow, FrozenLine],
 )

@@ -1,7 +1,7 @@
 """What a module gives to the processes that are composed of all modules."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,6 +21,8 @@ class Manifest:
     """The parts of one module. Whoever needs all modules' parts asks `app.modules`."""
 
     routers: Sequence[APIRouter] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What each group of operations is about, by the tag of its routers; modules that share a tag describe it once."""
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
     timers: Sequence[Cron] = ()

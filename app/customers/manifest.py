@@ -6,5 +6,8 @@ from app.customers.models import Address, Customer, Identity
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "customers": "Login, profile and address book.",
+    },
     tables=[Customer, Identity, Address],
 )

@@ -6,6 +6,11 @@ from app.distribution.models import Application, Commission, Distributor, LinkSa
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "distribution": "Applying to become a distributor.",
+        "distribution: partner": "What distributors see: money, commissions and links.",
+        "distribution: staff": "Applications, and the terms of commission.",
+    },
     consumers=consumers.CONSUMERS,
     audits=[audit.audit],
     tables=[Application, Distributor, TermsRow, Commission, LinkSale, LinkTotal],

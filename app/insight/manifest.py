@@ -5,4 +5,7 @@ from app.insight import routes
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "insight": "Readings across modules, for staff.",
+    },
 )

@@ -10,6 +10,10 @@ MANIFEST = Manifest(
     settings=[LiveSettings],
     collectors=[COLLECTOR],
     routers=[*routes.routers, *rule_routes.routers],
+    tags={
+        "live": "Live rooms as viewers see them, and tips.",
+        "live: staff": "Running live rooms.",
+    },
     consumers=consumers.CONSUMERS,
     timers=jobs.TIMERS,
     audits=[audit.audit],

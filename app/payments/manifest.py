@@ -6,6 +6,10 @@ from app.payments.models import ChargeRow, Discrepancy, RefundRow
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "callbacks": "What WeChat calls.",
+        "payments: staff": "What finance has to look at.",
+    },
     jobs=jobs.JOBS,
     timers=jobs.TIMERS,
     audits=[audit.audit],

@@ -102,25 +102,10 @@ SHARED = ("/v1/session", "/v1/session/refresh")
 """Addresses of all audiences: a login is refreshed and ended by all alike."""
 
 TAGS = {
-    "attribution": "Links to share, visits by them, and who is credited.",
-    "attribution: staff": "How long a visit can win a sale.",
-    "callbacks": "What WeChat calls.",
-    "customers": "Login, profile and address book.",
-    "distribution": "Applying to become a distributor.",
-    "distribution: partner": "What distributors see: money, commissions and links.",
-    "distribution: staff": "Applications, and the terms of commission.",
     "health": "For load balancers and supervisors.",
-    "insight": "Readings across modules, for staff.",
-    "live": "Live rooms as viewers see them, and tips.",
-    "live: staff": "Running live rooms.",
-    "mall": "The shop: products, quotes, orders and refunds of customers.",
-    "mall: staff": "Catalog, stock, orders and refunds, for staff.",
     "operators": "What the workers could not do, and doing it again.",
-    "payments: staff": "What finance has to look at.",
-    "stores": "Finding and choosing a store.",
-    "stores: staff": "The organisation, its staff and stores, and their performance.",
 }
-"""What each group of operations is about."""
+"""What the groups of operations are about that no module serves."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -141,7 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,
-        openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()],
+        openapi_tags=[{"name": name, "description": about} for name, about in sorted((modules.tags() | TAGS).items())],
         servers=[{"url": "/", "description": "The deployment that serves this document"}],
         openapi_url=None,
         docs_url=None,

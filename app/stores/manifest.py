@@ -6,6 +6,10 @@ from app.stores.models import ChosenStore, OrganisationUnit, PartyDay, PathDay, 
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "stores": "Finding and choosing a store.",
+        "stores: staff": "The organisation, its staff and stores, and their performance.",
+    },
     consumers=consumers.CONSUMERS,
     audits=[audit.audit],
     tables=[OrganisationUnit, Store, ChosenStore, Staff, SplitRuleRow, Performance, PartyDay, PathDay],

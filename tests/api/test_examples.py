@@ -298,6 +298,11 @@ def validate(name: str, example: dict[str, Any]) -> None:
         against(content["application/json"]["schema"], example["response"])
 
 
+of_the_kept_file = pytest.mark.skipif(
+    bool(os.environ.get("SIYU_UPDATE_SNAPSHOTS")), reason="the run through the API is writing it"
+)
+
+
 @pytest.fixture
 def kept() -> dict[str, Any]:
     examples: dict[str, Any] = json.loads(KEPT.read_text())
@@ -337,12 +342,14 @@ async def test_a_run_through_the_whole_api_gives_the_examples(
     assert stale == [], "run with SIYU_UPDATE_SNAPSHOTS=1 if this is meant"
 
 
+@of_the_kept_file
 def test_every_operation_has_an_example_that_is_as_documented(kept: dict[str, Any]) -> None:
     assert set(OPERATIONS) == set(kept)
     for name, example in kept.items():
         validate(name, example)
 
 
+@of_the_kept_file
 def test_the_document_holds_the_examples(kept: dict[str, Any]) -> None:
     place = OPERATIONS["mall.placeOrder"]
     assert place["requestBody"]["content"]["application/json"]["example"] == kept["mall.placeOrder"]["request"]

@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
+from app import modules
 from app.core.auth.policy import Allow, Public
 from app.core.errors import NotFound, ValidationFailed
 from app.core.http import Body, problems
@@ -111,7 +112,12 @@ def test_a_route_names_only_what_its_flow_raises(route: APIRoute) -> None:
 
 def test_each_group_of_operations_is_described() -> None:
     used = {tag for _, operation in OPERATIONS for tag in operation["tags"]}
-    assert used == {tag["name"] for tag in openapi()["tags"]}, "keep TAGS in app/processes/api.py"
+    assert used == {tag["name"] for tag in openapi()["tags"]}, "describe it in the manifest"
+
+
+def test_a_group_of_operations_is_described_by_one_module() -> None:
+    described = [tag for manifest in modules.manifests().values() for tag in manifest.tags]
+    assert sorted(described) == sorted(set(described))
 
 
 def test_operations_are_named_for_good() -> None:

@@ -125,6 +125,13 @@ def test_architecture_names_every_module() -> None:
     assert drawn[2:] == [list(layer) for layer in modules.LAYERS]
 
 
+def test_every_folder_of_tests_is_named() -> None:
+    folders = {f"tests/{folder.name}" for folder in (ROOT / "tests").iterdir() if (folder / "__init__.py").exists()}
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`(tests/\w+)[`/]", TEXTS[page].partition("\n## Tests\n")[2]))
+        assert folders - named == set(), page
+
+
 def test_the_ledgers_page_lists_every_account() -> None:
     (table,) = re.findall(r"^## Accounts\n(.*?)^## ", TEXTS["docs/ledger.md"], re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"`(\w+)`", table)) == {account.value for account in Account}

@@ -6,5 +6,9 @@ from app.mall.catalog.models import Category, Place, PlacePrice, Product, Sku, S
 
 MANIFEST = Manifest(
     routers=routes.routers,
+    tags={
+        "mall": "The shop: products, quotes, orders and refunds of customers.",
+        "mall: staff": "Catalog, stock, orders and refunds, for staff.",
+    },
     tables=[Place, Category, Product, Sku, PlacePrice, Stock],
 )
