@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from sqlmodel import SQLModel
 
 from app.core import housekeeping, models
+from app.core.errors import AppError
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
 from app.core.manifest import Audit, Manifest
@@ -88,6 +89,12 @@ def routers() -> list[APIRouter]:
 def tags() -> dict[str, str]:
     """What each group of operations is about."""
     return dict(_each(lambda manifest: list(manifest.tags.items())))
+
+
+@cache
+def refusals() -> dict[str, Sequence[type[AppError]]]:
+    """Errors that no operation of the API answers, by what does."""
+    return dict(_each(lambda manifest: list(manifest.refusals.items())))
 
 
 @cache

@@ -106,8 +106,8 @@ class Forbidden(AppError):
 
 class NotFound(AppError):
     status_code = 404
-    en = "There is no such thing here, or it is not yours."
-    zh = "不存在，或不属于您。"
+    en = "Not found, or not accessible to you."
+    zh = "不存在，或您无权访问。"
 
 
 class Conflict(AppError):

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from sqlmodel import SQLModel
 
 from app.core.db import Session
+from app.core.errors import AppError
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
 from app.core.settings import ModuleSettings
@@ -23,6 +24,8 @@ class Manifest:
     routers: Sequence[APIRouter] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """What each group of operations is about, by the tag of its routers; modules that share a tag describe it once."""
+    refusals: Mapping[str, Sequence[type[AppError]]] = field(default_factory=dict)
+    """Errors that are answered by something else than an operation of the API, by what answers them."""
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
     timers: Sequence[Cron] = ()

@@ -21,7 +21,17 @@
 
 from typing import ClassVar
 
-from app.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unprocessable
+from app.core.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    ValidationFailed,
+)
 from app.core.ids import ProductId
 from app.live.schemas import RoomStatus
 
@@ -101,3 +111,16 @@ class LiveUnavailable(Unavailable):
 
     en = "The live room cannot be reached right now. Try again."
     zh = "直播间暂时无法连接，请稍后再试。"
+
+
+SOCKET_ERRORS = (
+    LiveRoomEnded,
+    LiveUnavailable,
+    NotFound,
+    OriginRefused,
+    RateLimited,
+    TicketRefused,
+    UpgradeRequired,
+    ValidationFailed,
+)
+"""What the live socket answers: before the upgrade as a problem, after it as the code of an `error` frame."""

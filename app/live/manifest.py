@@ -2,6 +2,7 @@
 
 from app.core.manifest import Manifest
 from app.live import audit, consumers, jobs, routes, rule_routes
+from app.live.errors import SOCKET_ERRORS
 from app.live.models import LiveMute, LiveRoom, LiveShelf, LiveTaking, LiveTally, LiveTip, LiveTipRule, LiveVisit
 from app.live.settings import LiveSettings
 from app.live.tips import COLLECTOR
@@ -14,6 +15,7 @@ MANIFEST = Manifest(
         "live": "Live rooms as viewers see them, and tips.",
         "live: staff": "Running live rooms.",
     },
+    refusals={"the live socket": SOCKET_ERRORS},
     consumers=consumers.CONSUMERS,
     timers=jobs.TIMERS,
     audits=[audit.audit],

@@ -1,13 +1,13 @@
 """WeChat's callbacks: read with the addressed merchant's key, taken, and answered in WeChat's own shape."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.core.errors import AppError, NotFound
-from app.core.http import RuntimeDep
+from app.core.http import RuntimeDep, View
 from app.core.runtime import Runtime
 from app.payments.charges import PAID_STATES
 from app.payments.collecting import Collectors
@@ -29,10 +29,24 @@ async def _read(merchant: str, request: Request, runtime: RuntimeDep) -> Notific
 Notified = Annotated[Notification | AppError, Depends(_read)]
 """The notification of this request, verified over its raw body, or why it cannot be trusted."""
 
+CALLBACK_ERRORS = (EventUnexpected, PaymentMismatch, NotificationRefused, NotFound)
+"""What WeChat is told in its own form; only the status says which."""
+
+
+class CallbackRefusal(View):
+    """WeChat's own form of a refusal, after which it sends the notification again."""
+
+    code: Literal["FAIL"]
+    message: str
+
+
 CALLBACK_RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "fits nothing of ours, or is no event of this address; the former is recorded for finance"},
-    401: {"description": "signature, serial or age is wrong; nothing was written"},
-    404: {"description": "no merchant of ours"},
+    400: {
+        "model": CallbackRefusal,
+        "description": "fits nothing of ours, or is no event of this address; the former is recorded for finance",
+    },
+    401: {"model": CallbackRefusal, "description": "signature, serial or age is wrong; nothing was written"},
+    404: {"model": CallbackRefusal, "description": "no merchant of ours"},
 }
 
 Take = Callable[[Runtime, Notification], Awaitable[None]]
@@ -51,7 +65,8 @@ async def answer(runtime: Runtime, notified: Notification | AppError, take: Take
 
 
 def _refuse(error: AppError) -> JSONResponse:
-    return JSONResponse({"code": "FAIL", "message": error.detail("zh")}, status_code=error.status_code)
+    body = CallbackRefusal(code="FAIL", message=error.detail("zh"))
+    return JSONResponse(body.model_dump(), status_code=error.status_code)
 
 
 async def take_transaction(runtime: Runtime, notification: Notification) -> None:

@@ -2,6 +2,7 @@
 
 from app.core.manifest import Manifest
 from app.payments import audit, jobs, routes
+from app.payments.callbacks import CALLBACK_ERRORS
 from app.payments.models import ChargeRow, Discrepancy, RefundRow
 
 MANIFEST = Manifest(
@@ -10,6 +11,7 @@ MANIFEST = Manifest(
         "callbacks": "What WeChat calls.",
         "payments: staff": "What finance has to look at.",
     },
+    refusals={"WeChat's callbacks": CALLBACK_ERRORS},
     jobs=jobs.JOBS,
     timers=jobs.TIMERS,
     audits=[audit.audit],

@@ -83,6 +83,7 @@ rooms for brands that sell through WeChat.
   `rom_` a live room. An id with another prefix is 422, an unknown one or one that is not yours 404.
 * **Errors** are `application/problem+json`: branch on `code`, show `detail`, which is Chinese when `Accept-Language` begins with
   `zh` and English otherwise; `details` is for machines and has a shape per code, `request_id` is for the logs. [All codes](/docs/errors).
+  Only WeChat's callbacks are answered in WeChat's form.
   Any operation may answer `internal_error`, `body_too_large`, `busy` (nothing was changed, try again) or `outcome_unknown`
   (look, or repeat).
 * **Repeating.** Calls that move money or stock take `Idempotency-Key`, your own text for one act. Send the same bytes under the
@@ -93,7 +94,8 @@ rooms for brands that sell through WeChat.
 * **Lists** answer `{"items", "next", "count"}`: give `next` as `after` for the following page, until it is null; `limit` is
   1 to 100, and 20 when it is left out; `count=true` also counts the items of all pages. Parameters that a call does not
   document are refused like unknown fields.
-* **Waiting.** Where `Retry-After` stands, it counts seconds.
+* **Waiting.** Where `Retry-After` stands, it counts seconds. The budgets of calls that are limited stand at their 429: a
+  caller is who is logged in, else an address.
 * **Parts.** `/openapi.json?audience=customer`, `partner` or `staff` is the part that one kind of client is generated from.
 * **Live sockets** are described in [/asyncapi.json](/asyncapi.json).
 """
@@ -139,7 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_health(app)
     serve_document(app, shared=SHARED)
     serve_reference(app)
-    serve_error_codes(app)
+    serve_error_codes(app, modules.refusals())
     for router in (*modules.routers(), operator_router):
         app.include_router(router)
     app.router.middleware_stack = Dispatch(app)

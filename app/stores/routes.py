@@ -17,7 +17,7 @@ from app.core.auth import (
     regional,
 )
 from app.core.errors import NotFound, VersionConflict
-from app.core.http import Page, PageQuery, Plain, Reading, RuntimeDep, Tx, limit, problems, spend
+from app.core.http import Page, PageQuery, Plain, Reading, RuntimeDep, Tx, limit, problems, spend, spends
 from app.core.ids import StaffId, StoreId, UnitId
 from app.stores import flows, organisation, ranking, splits, staff, storefront
 from app.stores.errors import (
@@ -64,6 +64,7 @@ Headquarters = Annotated[Actor, Depends(headquarters)]
 _TRIES = parse("30/10minutes")
 
 
+@spends(_TRIES, per="login name")
 async def _spare_the_login(request: Request, body: AdminSessionCreate) -> None:
     """The passwords of one login are tried so often and no more, from however many addresses."""
     await spend(request, _TRIES, "stores.log_in_as", body.login.casefold())

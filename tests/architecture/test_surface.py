@@ -17,6 +17,9 @@ from app.core.http.dependencies import open_reading, open_transaction
 from app.core.http.pages import CursorInvalid
 from app.core.http.problems import ALWAYS
 from app.core.http.shapes import codes_of
+from app.live.errors import SOCKET_ERRORS
+from app.live.frames import ErrorCode
+from app.payments.callbacks import CALLBACK_ERRORS
 from app.processes.api import SHARED
 from tests.architecture.surface import (
     all_errors,
@@ -27,6 +30,7 @@ from tests.architecture.surface import (
     raised_before,
     routes,
     same_as_kept,
+    the_app,
 )
 
 ROUTES = routes()
@@ -157,6 +161,65 @@ def test_errors_of_what_stands_before_a_route_are_published_with_it(operation: d
         assert "Idempotency-Replayed" in done["headers"]
     if "429" in operation["responses"]:
         assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+def test_a_limited_operation_publishes_its_budget() -> None:
+    limited = {
+        operation["operationId"]: operation["responses"]["429"]["description"]
+        for _, operation in OPERATIONS
+        if "429" in operation["responses"]
+    }
+    wrong = {
+        name: said for name, said in limited.items() if not re.search(r": at most \d+ in a minute per caller", said)
+    }
+    assert wrong == {}
+    assert limited["mall.placeOrder"] == "`rate_limited`: at most 30 in a minute per caller"
+    assert limited["stores.logIn"].endswith("10 in a minute per caller and 30 in 10 minutes per login name")
+
+
+NEVER_TOLD = {
+    "balance_too_low",
+    "charge_already_paid",
+    "charge_closed_at_wechat",
+    "charge_not_open",
+    "conflict",
+    "refund_funds_short",
+    "refund_refused",
+    "too_many",
+    "trade_number_reused",
+    "unavailable",
+    "unprocessable",
+}
+"""Roots, and what a flow answers in another way."""
+
+
+async def test_the_page_of_errors_shows_what_somebody_can_receive_and_who_answers_it() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(the_app()), base_url="http://api") as client:
+        page = (await client.get("/docs/errors")).text
+    rows = dict(re.findall(r'<tr id="(\w+)">.*?<td>([^<]*)</tr>', page, re.DOTALL))
+    published = {code for _, operation in OPERATIONS for code in codes(operation)}
+    assert published <= rows.keys()
+    assert rows.keys() | NEVER_TOLD == {error.code() for error in all_errors()}
+    assert rows.keys() & NEVER_TOLD == set()
+    assert set(rows["out_of_stock"].split(", ")) == {"mall.placeOrder", "mall.setStock"}
+    assert rows["internal_error"] == "every operation"
+    assert rows["payment_mismatch"] == "WeChat&#x27;s callbacks"
+    assert rows["ticket_refused"] == "the live socket"
+    assert rows["method_not_allowed"] == "any other address"
+    assert all(rows.values())
+
+
+def test_the_page_of_errors_knows_every_code_of_the_socket() -> None:
+    sent = {code.value for code in ErrorCode} & {error.code() for error in all_errors()}
+    assert sent <= {error.code() for error in SOCKET_ERRORS}
+
+
+def test_callbacks_are_refused_in_wechats_form() -> None:
+    for path in ("/v1/payments/{merchant}/transactions/notify", "/v1/payments/{merchant}/refunds/notify"):
+        responses = openapi()["paths"][path]["post"]["responses"]
+        for error in CALLBACK_ERRORS:
+            schema = responses[str(error.status_code)]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/CallbackRefusal"}
 
 
 def test_added_errors_of_one_status_join_those_that_are_there() -> None:

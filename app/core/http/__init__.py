@@ -2,7 +2,7 @@
 
 from app.core.http.dependencies import Db, Reading, RuntimeDep, Tx, client
 from app.core.http.idempotent import IdempotencyKey, reply_response
-from app.core.http.limits import limit, spend
+from app.core.http.limits import limit, spend, spends
 from app.core.http.pages import PageQuery
 from app.core.http.shapes import problems
 from app.core.paging import Page
@@ -26,4 +26,5 @@ __all__ = [
     "problems",
     "reply_response",
     "spend",
+    "spends",
 ]

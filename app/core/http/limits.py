@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from app.core.clock import utc_now
 from app.core.errors import RateLimited
-from app.core.http.shapes import declares
+from app.core.http.shapes import Dependency, declares
 from app.core.redis import QUICK_S
 from app.core.runtime import Runtime
 
@@ -97,13 +97,24 @@ def limit(name: str, budget: str) -> Any:
     logged in. Name it after the policy."""
     item = parse(budget)
 
-    @declares(RateLimited)
+    @spends(item, per="caller")
     async def check(request: Request) -> None:
         actor = getattr(request.state, "actor", None)
         await spend(request, item, name, actor.wire_id if actor is not None else f"ip:{_address(request)}")
 
     dependency: Callable[..., Any] = check
     return Depends(dependency)
+
+
+def spends(item: RateLimitItem, *, per: str) -> Callable[[Dependency], Dependency]:
+    """Say of a dependency what budget it counts on: every route that stands on it then publishes that."""
+
+    def mark(dependency: Dependency) -> Dependency:
+        window = f"{item.multiples} {item.GRANULARITY.name}s" if item.multiples > 1 else f"a {item.GRANULARITY.name}"
+        vars(dependency)["budget"] = f"{item.amount} in {window} per {per}"
+        return declares(RateLimited)(dependency)
+
+    return mark
 
 
 async def spend(request: Request, item: RateLimitItem, name: str, who: str) -> None:

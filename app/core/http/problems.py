@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.core.errors import AppError, BadRequest, Fault, NotFound, TooMany, Unavailable, ValidationFailed
+from app.core.errors import AppError, BadRequest, Fault, NotFound, Unavailable, ValidationFailed
 from app.core.faults import is_transient
 from app.core.http.shapes import MEDIA_TYPE, details_of
 from app.core.wording import wording
@@ -64,6 +64,9 @@ class InternalError(AppError):
 
 ALWAYS: tuple[type[AppError], ...] = (InternalError, BodyTooLarge, Busy, OutcomeUnknown, ValidationFailed)
 """What every operation may answer."""
+
+OF_NO_OPERATION: tuple[type[AppError], ...] = (BadRequest, MethodNotAllowed, NotFound)
+"""What may be answered where no operation is."""
 
 
 def problem_body(error: AppError, language: str, request_id: str | None) -> dict[str, Any]:
@@ -129,8 +132,6 @@ def _frameworks_own(error: HTTPException) -> AppError:
             return NotFound()
         case 405:
             return MethodNotAllowed(allowed=(error.headers or {}).get("Allow", "").split(", "))
-        case 429:
-            return TooMany()
     return BadRequest()
 
 

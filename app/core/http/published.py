@@ -97,6 +97,8 @@ def _complete(operation: Document, dependant: Dependant) -> None:
     named = [AppError.registry[code] for response in responses.values() for code in codes_of(response)]
     answers = {str(status): response for status, response in problems(*named, *raised, *ALWAYS).items()}
     operation["responses"] = dict(sorted({**responses, **answers}.items()))
+    if budgets := [call.budget for call in behind if hasattr(call, "budget")]:
+        operation["responses"]["429"]["description"] += f": at most {' and '.join(budgets)}"
     operation["security"] = [
         {scheme: []} if scheme else {} for call in behind for scheme in getattr(call, "lets_in", ())
     ]
