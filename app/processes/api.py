@@ -13,7 +13,7 @@ from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 
-from app import modules, payments
+from app import __version__, modules, payments
 from app.core import jobs, telemetry
 from app.core.auth import public
 from app.core.errors import Unavailable
@@ -124,7 +124,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Siyu",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,

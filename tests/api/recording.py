@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clock import rfc3339, utc_now
+from app.core.ids import parse
+from app.mall.orders.checkout import order_number
 from app.processes import api as composition
 from tests.architecture.surface import openapi, template_of
 
@@ -37,7 +39,6 @@ _FIXED = {
     "merchant": "1900000001",
     "merchant_id": "1900000001",
     "nonceStr": "593bec0c930bf1afeb40b4a08c8fb242",
-    "number": "2611210001234567890123",
     "package": "prepay_id=wx211315000000000000000000000000000000",
     "password": "correct horse battery staple",
     "paySign": "oR9d8PuhnIc…",
@@ -127,7 +128,11 @@ class _Same:
 
     def of(self, value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
-            return {key: self.of(inner, key) for key, inner in value.items()}
+            same = {key: self.of(inner, key) for key, inner in value.items()}
+            if "number" in same:
+                order = same["order"] if "order" in same else same["id"]
+                same["number"] = order_number(parse("ord", order), _BEGAN)
+            return same
         if isinstance(value, list):
             return [self.of(inner, name) for inner in value]
         if not isinstance(value, str):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -347,6 +348,13 @@ def test_every_operation_has_an_example_that_is_as_documented(kept: dict[str, An
     assert set(OPERATIONS) == set(kept)
     for name, example in kept.items():
         validate(name, example)
+
+
+@of_the_kept_file
+def test_an_orders_number_looks_like_a_real_one() -> None:
+    numbers = re.findall(r'"number": "(.+)"', KEPT.read_text())
+    assert numbers
+    assert [number for number in numbers if not re.fullmatch(r"261121[0-9A-HJKMNP-TV-Z]{12}", number)] == []
 
 
 @of_the_kept_file

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from app import modules
+from app import __version__, modules
 from app.cli import app as commands
 from app.core.errors import AppError
 from app.core.events import Relay
 from app.core.settings import Settings
 from app.ledger import Account
 from app.live.gateway import metrics
-from tests.architecture.surface import routes
+from tests.architecture.surface import openapi, routes
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -123,6 +123,12 @@ def test_architecture_names_every_module() -> None:
     (layers,) = re.findall(r"^## Layers\n\n```\n(.*?)^```", TEXTS["ARCHITECTURE.md"], re.MULTILINE | re.DOTALL)
     drawn = [re.split(r" {2,}", line)[0].split(" | ") for line in layers.splitlines()]
     assert drawn[2:] == [list(layer) for layer in modules.LAYERS]
+
+
+def test_the_version_is_the_one_that_the_changelog_works_at() -> None:
+    (coming,) = re.findall(r"^## \[Unreleased\]\n\nTo be (\d+\.\d+\.\d+)\.", TEXTS["CHANGELOG.md"], re.MULTILINE)
+    assert __version__ == f"{coming}.dev0"
+    assert openapi()["info"]["version"] == __version__
 
 
 def test_every_folder_of_tests_is_named() -> None:
