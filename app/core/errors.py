@@ -177,7 +177,8 @@ class Unclear(StrEnum):
 
 
 class UpstreamFailed(Unavailable):
-    """WeChat did not answer clearly; nothing was decided and the same request may be sent again."""
+    """WeChat did not answer clearly; nothing was decided and the same request may be sent again. Only a code that works
+    once (of a login or a phone number) may be spent all the same: get a fresh one."""
 
     status_code = 502
     en = "WeChat did not answer as expected. Try again."

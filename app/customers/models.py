@@ -49,7 +49,7 @@ class Identity(Table, table=True):
 
 
 class Address(Table, table=True):
-    """Where a customer receives parcels. Name, phone and street are sealed together; the region is plain for freight."""
+    """An entry of a customer's address book. Name, phone and street are sealed together, the region is plain."""
 
     __tablename__ = "customers_address"
 

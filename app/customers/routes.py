@@ -36,7 +36,8 @@ routers = [router]
     responses=problems(AppidUnknown, CodeRefused, UpstreamFailed, WechatRefused),
 )
 async def log_in(body: SessionCreate, runtime: RuntimeDep) -> SessionView:
-    """Call `wx.login`, send its `code`, keep both tokens. A code works once, within five minutes.
+    """Call `wx.login`, send its `code`, keep both tokens. A code works once, within five minutes; after
+    `upstream_failed` get a fresh one, for WeChat may have spent it.
 
     The first login makes the customer; the same person in another mini-program of the brand is the same customer.
     """
@@ -51,7 +52,8 @@ async def log_in(body: SessionCreate, runtime: RuntimeDep) -> SessionView:
 )
 async def refresh_session(body: SessionRefresh, runtime: RuntimeDep) -> SessionView:
     """For customers and staff. The refresh token rotates: keep the new one. Sending an old one again ends the whole
-    login (`refresh_reused`), because two parties then hold the same token. After a lost reply, log in again."""
+    login (`refresh_reused`), because two parties then hold the same token: no refresh token of it works any more, a
+    staff member's access token ends at once, a customer's within 30 minutes. After a lost reply, log in again."""
     return await flows.refresh_session(runtime, body.refresh_token)
 
 
@@ -85,7 +87,8 @@ async def give_phone(
     runtime: RuntimeDep,
     _: Annotated[None, limit("customers.phone", "10/minute")],
 ) -> PhoneView:
-    """Send the `code` of the `getPhoneNumber` button. The number is kept sealed and only ever shown masked."""
+    """Send the `code` of the `getPhoneNumber` button; it works once, so after `upstream_failed` get a fresh one. The
+    number is kept sealed and only ever shown masked."""
     return await flows.give_phone(runtime, actor.id, body.code)
 
 
@@ -113,11 +116,11 @@ async def get_address(id: AddressId, actor: CurrentCustomer, session: Reading, r
 async def update_address(
     id: AddressId, actor: CurrentCustomer, body: AddressUpdate, session: Tx, runtime: RuntimeDep
 ) -> AddressView:
-    """Replaces it whole. Orders placed before keep the address they were placed with."""
+    """Replaces the whole address."""
     return await addresses.update_address(session, runtime.settings, actor.id, id, body)
 
 
 @router.delete("/me/addresses/{id}", summary="Delete an address", status_code=204, responses=problems(NotFound))
 async def delete_address(id: AddressId, actor: CurrentCustomer, session: Tx) -> None:
-    """Gone for good; orders placed before keep their own copy."""
+    """Deletes it permanently."""
     await addresses.delete_address(session, actor.id, id)

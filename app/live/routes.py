@@ -150,7 +150,8 @@ async def confirm_tip(
 @admin.post("/rooms", status_code=201, summary="Create a live room", responses=problems(NotFound))
 async def open_room(body: RoomCreate, actor: CurrentStaff, session: Tx) -> StaffRoomView:
     """The room belongs to a store within your scope, you host it, and it has a link and code of its own (`touchpoint`).
-    With `start: true` it is live at once. Visits count for credit while it is live."""
+    With `start: true` it is live at once. Visits are credited once the room is live, those made before included; visits
+    after its end are not."""
     return await rooms.open_room(session, actor, body)
 
 

@@ -103,6 +103,27 @@ class HoldShown(BaseModel):
     hold: bool
 
 
+class Reason(BaseModel):
+    code: Literal["charge_unknown", "charge_paid", "charge_closed", "refund_unknown", "refund_final"]
+    state: RefundState | None = Field(None, description="of a final refund")
+
+
+class Refused(BaseModel):
+    detail: Reason
+
+
+def _refusals(unknown: str, final: str) -> dict[int | str, dict[str, Any]]:
+    return {404: {"model": Refused, "description": unknown}, 409: {"model": Refused, "description": final}}
+
+
+_OF_CHARGES = _refusals("`charge_unknown`", "`charge_paid` · `charge_closed`")
+_OF_REFUNDS = _refusals("`refund_unknown`", "`refund_final`")
+
+
+def _refused(status: int, **reason: Any) -> HTTPException:
+    return HTTPException(status, Reason(**reason).model_dump(exclude_none=True))
+
+
 @router.post("/buyers", tags=["buyers"], summary="Make a buyer")
 async def make_buyer(simulator: _Simulator, request: BuyerRequest | None = None) -> BuyerGiven:
     """A buyer with fresh codes. Call it again with the same openid for the next login."""
@@ -117,12 +138,9 @@ async def make_buyer(simulator: _Simulator, request: BuyerRequest | None = None)
     )
 
 
-@router.post("/charges/{out_trade_no}/pay", tags=["charges"], summary="Pay a charge")
+@router.post("/charges/{out_trade_no}/pay", tags=["charges"], summary="Pay a charge", responses=_OF_CHARGES)
 async def pay(out_trade_no: str, simulator: _Simulator, request: PaymentRequest | None = None) -> dict[str, Any]:
-    """The buyer pays. Returns the transaction as WeChat shows it; the notification follows by itself.
-
-    404 for an unknown charge, 409 for one that is paid or closed.
-    """
+    """The buyer pays. Returns the transaction as WeChat shows it; the notification follows by itself."""
     request = request or PaymentRequest()
     charge = _unpaid(simulator, out_trade_no)
     charges.pay_charge(simulator, charge, amount_fen=request.amount_fen)
@@ -135,7 +153,7 @@ async def pay(out_trade_no: str, simulator: _Simulator, request: PaymentRequest 
     return transaction
 
 
-@router.post("/charges/{out_trade_no}/fail", tags=["charges"], summary="Let a payment fail")
+@router.post("/charges/{out_trade_no}/fail", tags=["charges"], summary="Let a payment fail", responses=_OF_CHARGES)
 async def fail(out_trade_no: str, simulator: _Simulator) -> dict[str, Any]:
     """The payment fails (PAYERROR). WeChat sends nothing then, and the buyer may still pay."""
     charge = _unpaid(simulator, out_trade_no)
@@ -150,14 +168,14 @@ async def hold_refunds(simulator: _Simulator, request: HoldRequest) -> HoldShown
     return HoldShown(hold=request.hold)
 
 
-@router.post("/refunds/{out_refund_no}/outcome", tags=["refunds"], summary="Decide a refund")
+@router.post("/refunds/{out_refund_no}/outcome", tags=["refunds"], summary="Decide a refund", responses=_OF_REFUNDS)
 async def decide_refund(out_refund_no: str, simulator: _Simulator, request: OutcomeRequest) -> dict[str, Any]:
-    """The bank decides; the notification follows by itself. 404 for an unknown refund, 409 for a final one."""
+    """The bank decides; the notification follows by itself."""
     refund = simulator.refunds.get(out_refund_no)
     if refund is None:
-        raise HTTPException(404, {"code": "refund_unknown"})
+        raise _refused(404, code="refund_unknown")
     if refund.state in refunds.FINAL:
-        raise HTTPException(409, {"code": "refund_final", "state": refund.state})
+        raise _refused(409, code="refund_final", state=refund.state)
     refunds.decide(simulator, refund, request.state)
     return refunds.view(refund)
 
@@ -206,8 +224,8 @@ def _faults(simulator: Simulator) -> Faults:
 def _unpaid(simulator: Simulator, out_trade_no: str) -> Charge:
     charge = charges.find(simulator, out_trade_no)
     if charge is None:
-        raise HTTPException(404, {"code": "charge_unknown"})
+        raise _refused(404, code="charge_unknown")
     if charge.state not in charges.UNPAID:
         code = "charge_closed" if charge.state == TradeState.CLOSED else "charge_paid"
-        raise HTTPException(409, {"code": code})
+        raise _refused(409, code=code)
     return charge

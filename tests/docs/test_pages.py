@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import REGISTRY
@@ -14,6 +15,7 @@ from app.core.events import Relay
 from app.core.settings import Settings
 from app.ledger import Account
 from app.live.gateway import metrics
+from app.simulator.controls import Reason
 from tests.architecture.surface import openapi, routes
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +105,7 @@ def test_codes_are_answered() -> None:
     assert routes(), "making the app makes every error known"
     named = {(page, match[1]) for page, match in found(r"\b[45]\d\d `([a-z]+(?:_[a-z]+)+)`")}
     assert len(named) > 5
-    simulators = {"charge_unknown", "charge_paid"}
+    simulators = set(get_args(Reason.model_fields["code"].annotation))
     assert sorted(code for code in named if code[1] not in AppError.registry.keys() | simulators) == []
 
 

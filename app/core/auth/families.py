@@ -17,7 +17,8 @@ from app.core.settings import Settings
 
 
 class RefreshReused(Unauthenticated):
-    """A refresh token came a second time: somebody has a copy, so the whole login has ended."""
+    """A refresh token came a second time: somebody has a copy, so the whole login has ended. A customer's access token
+    still works until it runs out, within 30 minutes; a staff member's does not."""
 
     en = "This refresh token was used before; the login has ended. Log in again."
     zh = "该刷新凭证已被使用过，登录已失效，请重新登录。"

@@ -82,6 +82,20 @@ async def test_using_an_old_refresh_token_again_ends_the_whole_login(
     assert (stolen.status_code, stolen.json()["code"]) == (401, "refresh_reused")
     ended = await api.post("/v1/session/refresh", json={"refresh_token": rotated.json()["refresh_token"]})
     assert (ended.status_code, ended.json()["code"]) == (401, "unauthenticated")
+    last = await api.get("/v1/me", headers=bearer(rotated.json()))
+    assert last.status_code == 200, "a customer's access token is not looked up: it runs out"
+
+
+async def test_after_a_lost_reply_a_login_needs_a_fresh_code(
+    api: httpx.AsyncClient, simulator: httpx.AsyncClient
+) -> None:
+    openid, code = await a_code(simulator)
+    await simulator.post("/simulator/faults", json={"path_prefix": "/sns/", "kind": "drop_after", "times": 1})
+    lost = await api.post("/v1/session", json={"code": code})
+    assert (lost.status_code, lost.json()["code"]) == (502, "upstream_failed")
+    again = await api.post("/v1/session", json={"code": code})
+    assert (again.status_code, again.json()["code"]) == (422, "code_refused")
+    await log_in(api, simulator, openid=openid)
 
 
 async def test_a_refresh_that_the_database_cannot_answer_spends_nothing(

@@ -97,7 +97,25 @@ async def test_held_refunds_wait_for_their_outcome(town: Town) -> None:
     await town.settled()
     assert town.shop.taken[-1].refund is not None
     assert town.shop.taken[-1].refund.state == RefundState.SUCCESS
-    assert (await town.control.post(outcome, json={"state": "CLOSED"})).status_code == 409
+    final = await town.control.post(outcome, json={"state": "CLOSED"})
+    assert (final.status_code, final.json()["detail"]) == (409, {"code": "refund_final", "state": "SUCCESS"})
+
+
+async def test_the_controls_publish_how_they_refuse(town: Town) -> None:
+    document = town.simulator.openapi()
+    for path, status in (
+        ("/simulator/charges/{out_trade_no}/pay", 404),
+        ("/simulator/charges/{out_trade_no}/pay", 409),
+        ("/simulator/charges/{out_trade_no}/fail", 404),
+        ("/simulator/charges/{out_trade_no}/fail", 409),
+        ("/simulator/refunds/{out_refund_no}/outcome", 404),
+        ("/simulator/refunds/{out_refund_no}/outcome", 409),
+    ):
+        schema = document["paths"][path]["post"]["responses"][str(status)]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Refused"}
+    for path, code in (("charges/x/pay", "charge_unknown"), ("refunds/x/outcome", "refund_unknown")):
+        refused = await town.control.post(f"/simulator/{path}", json={"state": "CLOSED"} if "refund" in path else None)
+        assert (refused.status_code, refused.json()) == (404, {"detail": {"code": code}})
 
 
 async def test_a_closed_refund_gives_its_part_back(town: Town) -> None:
