@@ -265,10 +265,11 @@ async def test_an_api_that_cannot_start_says_so(settings: Settings, workers: int
         changes: dict[str, object] = {"api_workers": workers, "log_level": "INFO", "port": taken.getsockname()[1]}
         code, printed = await run(settings.model_copy(update=changes), "serve")
     assert (code, printed.strip()) == (1, in_use(changes["port"], "SIYU_PORT")), printed
-    code, printed = await run(
-        settings.model_copy(update=changes | {"wechat_mch_private_key": SecretStr("none")}), "serve"
-    )
-    assert code > 0, printed
+    unsigned = changes | {"wechat_mch_private_key": SecretStr("none")}
+    for command in ("serve", "worker"):
+        code, printed = await run(settings.model_copy(update=unsigned), command)
+        said = "configuration: SIYU_WECHAT_MCH_PRIVATE_KEY must be a PEM, or the path to a PEM file"
+        assert (code, printed.strip()) == (2, said), printed
 
 
 async def test_api_processes_that_share_a_port_count_together(system: Settings) -> None:
