@@ -119,6 +119,13 @@ async def test_a_database_without_tables_is_said_in_a_line(system: Settings, wor
     assert (await run(system, *words))[0] == 2, "it has made no tables either"
 
 
+@pytest.mark.parametrize("words", [["audit"], ["migrate"], ["migrate", "--check"]])
+async def test_a_database_that_is_away_is_said_in_a_line(system: Settings, words: list[str]) -> None:
+    code, printed = await run(system, *words, SIYU_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert (code, len(printed.splitlines())) == (1, 1), printed
+    assert printed.startswith("the database could not serve this: ")
+
+
 async def test_migrations_and_the_first_login(system: Settings) -> None:
     code, printed = await run(system, "migrate")
     assert (code, "schema at" in printed) == (0, True), printed
