@@ -6,7 +6,7 @@ import typer
 
 from app.cli import data, processes
 from app.core.errors import AppError
-from app.core.operator_errors import ConfigurationInvalid, OperatorError
+from app.core.operator_errors import OperatorError
 
 app = typer.Typer(
     name="siyu",
@@ -23,10 +23,6 @@ def main() -> None:
     """Run a command. What the operator can mend is said without a traceback."""
     try:
         app()
-    except ConfigurationInvalid as error:
-        for fault in str(error).splitlines():
-            typer.echo(f"configuration: {fault}", err=True)
-        sys.exit(error.exit_code)
     except OperatorError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)

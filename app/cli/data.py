@@ -11,6 +11,8 @@ from rich.console import Console
 
 from app import stores
 from app.core.db import Database
+from app.core.faults import is_transient
+from app.core.operator_errors import OperatorError
 from app.core.settings import Settings
 from app.core.wording import wording
 from app.demo import brand, play
@@ -38,6 +40,10 @@ def _with_database(act: Callable[[Settings, Database], Awaitable[T]]) -> T:
         database = Database(settings, connections=2, name="siyu-cli")
         try:
             return await act(settings, database)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            raise OperatorError(f"the database could not serve this: {error}") from error
         finally:
             await database.close()
 

@@ -21,6 +21,7 @@ from app.core.settings import Settings
 from app.migrations import schema
 from app.processes import gateway, ports, stack, worker
 from app.processes.dev import configuration, prepared
+from app.wechat import require_keys
 
 console = Console(stderr=True)
 
@@ -49,6 +50,7 @@ def serve() -> None:
     ports.require_free(ports.of_api(settings))
     together = telemetry.shared_metrics() if settings.api_workers > 1 else contextlib.nullcontext()
     with prepared(settings) as complete, together:
+        require_keys(complete)  # in a line here; the server would tell it by a traceback
         # Child processes of uvicorn build their app from the environment.
         os.environ["SIYU_DATABASE_URL"] = complete.database_url or ""
         os.environ["SIYU_REDIS_URL"] = complete.redis_url or ""

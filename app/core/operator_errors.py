@@ -16,4 +16,5 @@ class ConfigurationInvalid(OperatorError):
     exit_code = 2
 
     def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
+        super().__init__("\n".join(f"configuration: {fault}" for fault in faults))
+        self.faults = faults

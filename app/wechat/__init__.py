@@ -31,6 +31,7 @@ from app.wechat.errors import (
     TradeNumberReused,
     WechatRefused,
 )
+from app.wechat.keys import require_keys
 from app.wechat.miniprogram import MiniProgram
 from app.wechat.pay import WechatPay
 from app.wechat.schemas import (
@@ -64,5 +65,6 @@ __all__ = [
     "Transaction",
     "WechatPay",
     "WechatRefused",
+    "require_keys",
     "signatures",
 ]

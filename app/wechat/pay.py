@@ -28,7 +28,7 @@ from app.wechat.errors import (
     TradeNumberReused,
     WechatRefused,
 )
-from app.wechat.keys import private_key_pem, public_key_pem
+from app.wechat.keys import private_key_pem, public_key_pem, require_keys
 from app.wechat.replies import read_refund, read_transaction
 from app.wechat.schemas import ClientParameters, Notification, RefundStatus, Transaction
 from app.wechat.transport import NoReply, SdkClient, Send, Transport
@@ -79,20 +79,16 @@ class WechatPay:
     def open(cls, settings: Settings, *, send: Send | None = None) -> Self:
         """Reads keys, connects to nothing. `send` replaces the sockets.
 
-        Raises ValueError or OSError when a key is missing or unreadable.
+        Raises ConfigurationInvalid when a key is missing or unreadable.
         """
-        apiv3_key = settings.wechat_apiv3_key.get_secret_value()
-        if len(apiv3_key.encode()) != 32:
-            raise ValueError("SIYU_WECHAT_APIV3_KEY must have 32 characters")
-        if not settings.wechat_pay_public_key_id:
-            raise ValueError("SIYU_WECHAT_PAY_PUBLIC_KEY_ID is not set")
+        require_keys(settings)
         sdk = AsyncWeChatPay(
             wechatpay_type=WeChatPayType.MINIPROG,
             mchid=settings.wechat_mchid,
             private_key=private_key_pem(settings.wechat_mch_private_key.get_secret_value()),
             cert_serial_no=settings.wechat_mch_serial,
             appid=settings.wechat_appid,
-            apiv3_key=apiv3_key,
+            apiv3_key=settings.wechat_apiv3_key.get_secret_value(),
             # Given a logger, the SDK writes decrypted notifications to it.
             logger=None,
             public_key=public_key_pem(settings.wechat_pay_public_key),

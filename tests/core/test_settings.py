@@ -87,7 +87,7 @@ def read_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **environment: st
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationInvalid) as refused:
         read(*modules.settings())
-    return str(refused.value).splitlines()
+    return list(refused.value.faults)
 
 
 def test_addresses_follow_the_ports_unless_they_are_set() -> None:

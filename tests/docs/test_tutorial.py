@@ -152,6 +152,19 @@ def test_the_pages_run_as_they_are_printed() -> None:
     assert not wrong, "\n\n".join(wrong)
 
 
+def test_no_command_waits_without_an_end() -> None:
+    endless = [block.name for block in BLOCKS if re.search(r"\b(while|until)\b", block.commands)]
+    assert endless == [], "`retry` gives up"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="it is a function of bash")
+def test_what_the_pages_wait_with_gives_up() -> None:
+    (retry,) = re.findall(r"^retry\(\) .+$", "".join(block.commands for block in BLOCKS), re.MULTILINE)
+    script = f"set -e\n{retry}\nsleep() {{ :; }}\nretry true\nretry test 1 = 2\necho reached"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "given up after 30 s: test 1 = 2\n")
+
+
 def test_the_readmes_call_is_the_tutorials() -> None:
     commands = {block.commands for block in BLOCKS}
     for page in ("README.md", "README.zh-CN.md"):

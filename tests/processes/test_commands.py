@@ -119,6 +119,13 @@ async def test_a_database_without_tables_is_said_in_a_line(system: Settings, wor
     assert (await run(system, *words))[0] == 2, "it has made no tables either"
 
 
+@pytest.mark.parametrize("words", [["audit"], ["migrate"], ["migrate", "--check"]])
+async def test_a_database_that_is_away_is_said_in_a_line(system: Settings, words: list[str]) -> None:
+    code, printed = await run(system, *words, SIYU_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert (code, len(printed.splitlines())) == (1, 1), printed
+    assert printed.startswith("the database could not serve this: ")
+
+
 async def test_migrations_and_the_first_login(system: Settings) -> None:
     code, printed = await run(system, "migrate")
     assert (code, "schema at" in printed) == (0, True), printed
@@ -265,10 +272,11 @@ async def test_an_api_that_cannot_start_says_so(settings: Settings, workers: int
         changes: dict[str, object] = {"api_workers": workers, "log_level": "INFO", "port": taken.getsockname()[1]}
         code, printed = await run(settings.model_copy(update=changes), "serve")
     assert (code, printed.strip()) == (1, in_use(changes["port"], "SIYU_PORT")), printed
-    code, printed = await run(
-        settings.model_copy(update=changes | {"wechat_mch_private_key": SecretStr("none")}), "serve"
-    )
-    assert code > 0, printed
+    unsigned = changes | {"wechat_mch_private_key": SecretStr("none")}
+    for command in ("serve", "worker"):
+        code, printed = await run(settings.model_copy(update=unsigned), command)
+        said = "configuration: SIYU_WECHAT_MCH_PRIVATE_KEY must be a PEM, or the path to a PEM file"
+        assert (code, printed.strip()) == (2, said), printed
 
 
 async def test_api_processes_that_share_a_port_count_together(system: Settings) -> None:

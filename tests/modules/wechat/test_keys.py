@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
+from app.core.operator_errors import ConfigurationInvalid
 from app.core.settings import Settings
 from app.simulator import SimulatorKeys, load_or_make
 from app.simulator.keys import KEYS_FILE
@@ -51,15 +52,23 @@ def test_keys_may_be_given_as_files_as_one_line_or_in_the_old_form(
         assert parameters.paySign
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"wechat_mch_private_key": SecretStr("")},
-        {"wechat_pay_public_key": "/nowhere/key.pem"},
-        {"wechat_pay_public_key_id": ""},
-        {"wechat_apiv3_key": SecretStr("short")},
-    ],
-)
-def test_a_missing_key_is_told_when_opening(settings: Settings, change: dict) -> None:
-    with pytest.raises((ValueError, OSError)):
-        WechatPay.open(settings.model_copy(update=change))
+WRONG_KEYS = {
+    "wechat_mch_private_key": SecretStr("-----BEGIN PRIVATE KEY----- not one"),
+    "wechat_pay_public_key": "/nowhere/key.pem",
+    "wechat_pay_public_key_id": "",
+    "wechat_apiv3_key": SecretStr("short"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_KEYS)
+def test_a_missing_key_is_told_when_opening(settings: Settings, name: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        WechatPay.open(settings.model_copy(update={name: WRONG_KEYS[name]}))
+    assert [fault.split()[0] for fault in refused.value.faults] == [f"SIYU_{name.upper()}"]
+
+
+def test_all_keys_that_cannot_be_used_are_told_at_once_and_not_shown(settings: Settings) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        WechatPay.open(settings.model_copy(update=WRONG_KEYS))
+    assert {fault.split()[0] for fault in refused.value.faults} == {f"SIYU_{name.upper()}" for name in WRONG_KEYS}
+    assert "not one" not in str(refused.value)
