@@ -9,17 +9,13 @@ from bench.machine import median, spread
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One measured number, the median of its runs. `ratio` is value / baseline; `goal` says what is wanted, `holds` whether
-    it is met; `noise` is how far the runs lie apart, as a part of the median.
-
-    Any of these may be None: a figure without a baseline has no ratio, one without a goal neither holds nor fails.
+    """One measured number, the median of its runs. `goal` is its bound and `holds` whether it is met, both None without
+    one; `noise` is how far the runs lie apart, as a part of the median.
     """
 
     name: str
     value: float
     unit: str
-    baseline: float | None = None
-    ratio: float | None = None
     goal: str | None = None
     holds: bool | None = None
     noise: float | None = None

@@ -28,7 +28,6 @@ class Promoter(Table, table=True):
     person_id: UUID | None = None
     upline_id: UUID | None = None
     store_id: UUID | None = None
-    scope_path: str = text()
     valid_from: datetime = created_at()
     valid_to: datetime | None = moment(default=None)
 
@@ -98,15 +97,11 @@ class Bond(Table, table=True):
 
     __tablename__ = "attribution_bond"
     __table_args__ = (
-        CheckConstraint("kind = 'distributor'", name="kind"),
-        Index(
-            "attribution_bond_open_key", "customer_id", "kind", unique=True, postgresql_where=sql("ended_at IS NULL")
-        ),
+        Index("attribution_bond_open_key", "customer_id", unique=True, postgresql_where=sql("ended_at IS NULL")),
     )
 
     id: UUID = Field(primary_key=True)
     customer_id: UUID
-    kind: str = text()
     promoter_id: UUID
     bound_at: datetime = created_at()
     ended_at: datetime | None = moment(default=None)

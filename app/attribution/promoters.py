@@ -7,8 +7,8 @@ from app.core.db import Session, Statement
 from app.core.ids import new_id
 
 _REGISTER = Statement(
-    """INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
-       VALUES (:id, :promoter_id, :kind, :person_id, :upline_id, :store_id, :scope_path)"""
+    """INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id)
+       VALUES (:id, :promoter_id, :kind, :person_id, :upline_id, :store_id)"""
 )
 _END = Statement(
     """UPDATE attribution_promoter SET valid_to = clock_timestamp()
@@ -20,8 +20,8 @@ _MOVE = Statement(
            WHERE promoter_id = :promoter_id AND valid_to IS NULL
            RETURNING promoter_id, kind, person_id, upline_id
        )
-       INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id, scope_path)
-       SELECT :id, promoter_id, kind, person_id, upline_id, :store_id, :scope_path FROM ended"""
+       INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, store_id)
+       SELECT :id, promoter_id, kind, person_id, upline_id, :store_id FROM ended"""
 )
 
 
@@ -33,7 +33,6 @@ async def register_promoter(
     person_id: UUID | None,
     upline_id: UUID | None,
     store_id: UUID | None,
-    scope_path: str,
 ) -> None:
     """From now on `promoter_id` may be credited. `person_id` is the party's own customer account, if they have one."""
     await _REGISTER.run(
@@ -44,7 +43,6 @@ async def register_promoter(
         person_id=person_id,
         upline_id=upline_id,
         store_id=store_id,
-        scope_path=scope_path,
     )
 
 
@@ -53,6 +51,6 @@ async def end_promoter(session: Session, promoter_id: UUID) -> None:
     await _END.run(session, promoter_id=promoter_id)
 
 
-async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None, scope_path: str) -> None:
+async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None) -> None:
     """Another store from now on; does nothing when the promoter is not valid."""
-    await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id, scope_path=scope_path)
+    await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id)

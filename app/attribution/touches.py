@@ -77,15 +77,15 @@ _WRITE_TOUCH = Statement(
 _BIND_TO_FIRST = Statement(
     """WITH ended AS (
            UPDATE attribution_bond b SET ended_at = clock_timestamp()
-           WHERE customer_id = :customer_id AND kind = 'distributor' AND ended_at IS NULL AND NOT EXISTS (
+           WHERE customer_id = :customer_id AND ended_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM attribution_promoter p WHERE p.promoter_id = b.promoter_id AND p.valid_to IS NULL)
            RETURNING id
        )
-       INSERT INTO attribution_bond (id, customer_id, kind, promoter_id)
-       SELECT :id, :customer_id, 'distributor', promoter_id FROM attribution_promoter
+       INSERT INTO attribution_bond (id, customer_id, promoter_id)
+       SELECT :id, :customer_id, promoter_id FROM attribution_promoter
        WHERE promoter_id = :distributor_id AND valid_to IS NULL AND person_id IS DISTINCT FROM :customer_id
          AND (SELECT count(*) FROM ended) >= 0
-       ON CONFLICT (customer_id, kind) WHERE ended_at IS NULL DO NOTHING"""
+       ON CONFLICT (customer_id) WHERE ended_at IS NULL DO NOTHING"""
 )
 _PROMOTER_OF = Statement(
     """SELECT promoter_id, kind FROM attribution_promoter

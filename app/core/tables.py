@@ -1,4 +1,8 @@
-"""The base of every table, and the few column shapes that all modules share."""
+"""The base of every table, and the few column shapes that all modules share.
+
+A column is there for a statement that reads it. Only who did something and when (`…_by`, `…_at`) stays as a trail for a
+person who looks, whether or not a statement reads it.
+"""
 
 from typing import Any
 

@@ -6,15 +6,12 @@ decides. Phone numbers and addresses are sealed (`core.sealed`); other modules g
 event carries a name: events hold ids, and their readers ask here for masked names.
 """
 
-from app.customers.errors import AddressesFull, OpenidMissing
+from app.customers.errors import OpenidMissing
 from app.customers.people import lock, masked_names, nickname, openid_of, recognise
-from app.customers.rules import mask
 
 __all__ = [
-    "AddressesFull",
     "OpenidMissing",
     "lock",
-    "mask",
     "masked_names",
     "nickname",
     "openid_of",

@@ -10,7 +10,8 @@ from app.core.tables import Table, created_at, text
 
 
 class Customer(Table, table=True):
-    """A person. The phone number is sealed; `phone_index` finds it again."""
+    """A person. The phone number is sealed; `phone_index` is equal for equal numbers, to match people by it without opening
+    any."""
 
     __tablename__ = "customers_customer"
 

@@ -125,7 +125,6 @@ async def _join(session: Session, applicant: _Applicant) -> None:
         person_id=distributor.customer_id,
         upline_id=distributor.upline_id,
         store_id=None,
-        scope_path="",
     )
 
 

@@ -19,16 +19,12 @@ Viewers see who tipped and the message with it, never how much: nobody's spendin
 """
 
 from app.live.events import MemberMuted, ProductPinned, ProductUnpinned, RoomEnded, RoomStarted, TipPaid
-from app.live.schemas import RoomKind, RoomStatus, TipStatus
 
 __all__ = [
     "MemberMuted",
     "ProductPinned",
     "ProductUnpinned",
     "RoomEnded",
-    "RoomKind",
     "RoomStarted",
-    "RoomStatus",
     "TipPaid",
-    "TipStatus",
 ]

@@ -11,10 +11,9 @@ entries, the new split of what remains less the split before, so any series of p
 adds them to totals by China day, which rankings read: a long period costs its days, not its orders.
 """
 
-from app.stores.errors import LoginTaken, RoleNotGrantable
+from app.stores.errors import LoginTaken
 from app.stores.flows import create_headquarters
 from app.stores.organisation import StoreRef, reachable_store, store_refs
-from app.stores.passwords import hash_password
 from app.stores.performance import performance_of
 from app.stores.schemas import HeadquartersCreate, PerformanceEntry, SplitRole
 from app.stores.staff import staff_names
@@ -23,11 +22,9 @@ __all__ = [
     "HeadquartersCreate",
     "LoginTaken",
     "PerformanceEntry",
-    "RoleNotGrantable",
     "SplitRole",
     "StoreRef",
     "create_headquarters",
-    "hash_password",
     "performance_of",
     "reachable_store",
     "staff_names",

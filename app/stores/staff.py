@@ -204,7 +204,6 @@ async def _register(session: Session, person: StaffRow) -> None:
             person_id=person.customer_id,
             upline_id=None,
             store_id=person.store_id,
-            scope_path=person.scope_path,
         )
 
 
@@ -213,7 +212,7 @@ async def _move_credit(session: Session, before: StaffRow, after: StaffRow) -> N
     stays = _promotes(before) and _promotes(after)
     if stays and before.customer_id == after.customer_id:
         if before.store_id != after.store_id:
-            await attribution.move_promoter(session, after.id, store_id=after.store_id, scope_path=after.scope_path)
+            await attribution.move_promoter(session, after.id, store_id=after.store_id)
         return
     if _promotes(before):
         await attribution.end_promoter(session, before.id)

@@ -73,13 +73,13 @@ class MiniProgram:
             raise UpstreamFailed(call="phone_number", reason=Unclear.UNREADABLE)
         return _text("phone_number", info, "phoneNumber")
 
-    async def code_image(self, *, scene: str, page: str, env_version: str = "release") -> bytes:
+    async def code_image(self, *, scene: str, page: str) -> bytes:
         """The round code image that opens `page` with `scene`, as image bytes.
 
-        Outside rules: scene 1 to 32 of `0-9A-Za-z!#$&'()*+,/:;=?@-._~`; page without a leading slash or a query and,
-        for a release, published; 5,000 a minute.
+        Outside rules: scene 1 to 32 of `0-9A-Za-z!#$&'()*+,/:;=?@-._~`; page published, without a leading slash or a
+        query; 5,000 a minute.
         """
-        body = {"scene": scene, "page": page, "env_version": env_version, "check_path": env_version == "release"}
+        body = {"scene": scene, "page": page, "env_version": "release", "check_path": True}
         response = await self._send_with_token("code_image", "/wxa/getwxacodeunlimit", body)
         if response.content.lstrip()[:1] in (b"{", b""):
             _fields("code_image", response)

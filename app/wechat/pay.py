@@ -114,12 +114,11 @@ class WechatPay:
         appid: str,
         expires_at: datetime,
         notify_url: str,
-        attach: str = "",
     ) -> str:
         """Opens the charge at WeChat, or finds it open with the same parameters; the prepay id lives two hours.
 
-        Outside rules: number 6 to 32 of `0-9A-Za-z_-|*`, description up to 127 characters, attach up to 128,
-        `expires_at` at least a minute ahead and never changed for a number, notify_url https without a query.
+        Outside rules: number 6 to 32 of `0-9A-Za-z_-|*`, description up to 127 characters, `expires_at` at least a minute
+        ahead and never changed for a number, notify_url https without a query.
         Raises ChargeAlreadyPaid, ChargeClosedAtWechat, TradeNumberReused. WeChat says INVALID_REQUEST both for a number
         with changed parameters and for some other faults of a request; it is read as the first.
         """
@@ -133,7 +132,6 @@ class WechatPay:
                 amount={"total": amount_fen, "currency": "CNY"},
                 payer={"openid": payer_openid},
                 time_expire=expires_at.astimezone(CHINA).isoformat(timespec="seconds"),
-                attach=attach or None,
                 notify_url=notify_url,
                 appid=appid,
             ),

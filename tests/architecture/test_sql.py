@@ -3,12 +3,13 @@
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType
 
 import msgspec
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import Column, Integer, MetaData, Table
 
 from app import modules
 from app.core.db import Database, Session, Statement, registered
@@ -112,6 +113,51 @@ async def test_planted_columns_that_do_not_fit_are_found(db: Database, row: type
             statement = Statement(f"SELECT {columns}", row)
             registered().remove(statement)  # type: ignore[attr-defined]
             assert (does_not_fit(row, await columns_of(session, statement)) is None) is fits
+
+
+TRAIL = re.compile(r"\w+_(at|by)|by_staff")
+"""Who did something and when, for a person who looks."""
+
+KEPT = {
+    "customers_customer.phone_index",  # matches people by their numbers once accounts can be merged
+    "attribution_touch.entry",  # how the customer came, as the published body says it
+    "attribution_touchpoint.sharer_id",  # who shared what, by the link that they had come by themselves
+    "attribution_touchpoint.via_id",
+}
+
+
+def read_by(statement: str) -> str:
+    """A statement without the columns that it only writes."""
+    without_inserted = re.sub(r"INSERT INTO (\w+)(?: \w+)?\s*\([^)]*\)", r"INSERT INTO \1", statement)
+    return re.sub(r"(SET|,)(\s+)\w+ = ", r"\1\2", without_inserted)
+
+
+def unread_columns(tables: Iterable[Table], statements: Iterable[str]) -> set[str]:
+    read = [read_by(statement) for statement in statements]
+    return {
+        f"{table.name}.{column.name}"
+        for table in tables
+        for column in table.columns
+        if not any(
+            re.search(rf"\b{table.name}\b", text) and re.search(rf"(?<!:)\b{column.name}\b", text) for text in read
+        )
+    }
+
+
+def test_every_column_is_read_or_is_a_trail() -> None:
+    statements = {statement.sql for statement in everything()}
+    unread = unread_columns([table.__table__ for table in modules.tables()], statements)
+    assert {name for name in unread if not TRAIL.fullmatch(name.partition(".")[2])} == KEPT
+
+
+def test_a_planted_column_that_is_only_written_is_found() -> None:
+    loyalty = Table("loyalty", MetaData(), *(Column(name, Integer) for name in ("id", "points", "grade", "note")))
+    statements = [
+        "INSERT INTO loyalty (id, points, grade, note) VALUES (:id, :points, :grade, :note)",
+        "UPDATE loyalty SET points = points + :more, grade = :grade, note = upper(note) WHERE id = :id",
+        "SELECT grade FROM school",
+    ]
+    assert unread_columns([loyalty], statements) == {"loyalty.grade"}
 
 
 OUTSIDE_CORE = {

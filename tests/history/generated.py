@@ -72,8 +72,8 @@ SELECT id, name, path, 'brand', 'open' FROM stores_store;
 INSERT INTO stores_staff (id, login, password_hash, role, store_id, scope_path, name, status, version)
 SELECT history_id(12, g), 'guide' || g, 'x', 'guide', s.id, s.path, '导购' || g, 'active', 1
 FROM generate_series(1, {stores} * {guides}) AS g JOIN stores_store s ON s.id = history_id(11, 1 + (g - 1) % {stores});
-INSERT INTO attribution_promoter (id, promoter_id, kind, store_id, scope_path)
-SELECT history_id(14, row_number() OVER ()), id, 'guide', store_id, scope_path FROM stores_staff;
+INSERT INTO attribution_promoter (id, promoter_id, kind, store_id)
+SELECT history_id(14, row_number() OVER ()), id, 'guide', store_id FROM stores_staff;
 INSERT INTO customers_customer (id, nickname, created_at)
 SELECT history_id(10, c), '顾客' || c, '2025-10-01Z' FROM generate_series(1, {orders} / 8) AS c;
 INSERT INTO customers_identity (kind, appid, value, customer_id)
@@ -83,8 +83,8 @@ SELECT history_id(15, c), history_id(10, 100 + c % 1000), '\\x00', '上海市', 
 INSERT INTO distribution_distributor (id, customer_id, upline_id, status)
 SELECT history_id(16, d), history_id(10, d), CASE WHEN d > 1 THEN history_id(16, d / 2) END, 'active'
 FROM generate_series(1, {distributors}) AS d;
-INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id, scope_path)
-SELECT history_id(17, row_number() OVER ()), id, 'distributor', customer_id, upline_id, '/hq/'
+INSERT INTO attribution_promoter (id, promoter_id, kind, person_id, upline_id)
+SELECT history_id(17, row_number() OVER ()), id, 'distributor', customer_id, upline_id
 FROM distribution_distributor;
 INSERT INTO distribution_application (id, customer_id, status, decided_at)
 SELECT history_id(18, d), history_id(10, d), CASE WHEN d <= 50 THEN 'refused' ELSE 'approved' END, clock_timestamp()
@@ -231,8 +231,8 @@ INSERT INTO attribution_touch (id, customer_id, touchpoint_id, distributor_id, g
 SELECT history_id(38, n, at), customer_id, history_id(25, coalesce(distributor, 1 + n % {distributors}) * 20 + n % 20),
        history_id(16, coalesce(distributor, 1 + n % {distributors})), guide_id, store_id, NULL, store_id, n * 7 / ({orders} / 8) = 0, at
 FROM history;
-INSERT INTO attribution_bond (id, customer_id, kind, promoter_id, bound_at)
-SELECT history_id(39, c), history_id(10, c), 'distributor', history_id(16, 1 + c % {distributors}), '2025-10-01Z'
+INSERT INTO attribution_bond (id, customer_id, promoter_id, bound_at)
+SELECT history_id(39, c), history_id(10, c), history_id(16, 1 + c % {distributors}), '2025-10-01Z'
 FROM generate_series(1, {orders} / 8) AS c;
 INSERT INTO live_visit (room_id, customer_id)
 SELECT history_id(36, {rooms}), history_id(10, c) FROM generate_series(1, {orders} / 20) AS c;

@@ -12,23 +12,19 @@ from app.core.auth.families import (
     revoke_subject,
 )
 from app.core.auth.policy import (
-    Allow,
     AnyStaff,
     CurrentCustomer,
     CurrentLogin,
     CurrentStaff,
     Visitor,
-    customers,
     headquarters,
     managers,
     public,
     regional,
-    staff,
 )
 
 __all__ = [
     "Actor",
-    "Allow",
     "AnyStaff",
     "CurrentCustomer",
     "CurrentLogin",
@@ -39,7 +35,6 @@ __all__ = [
     "TokenPair",
     "Visitor",
     "current",
-    "customers",
     "headquarters",
     "managers",
     "move_scope",
@@ -49,5 +44,4 @@ __all__ = [
     "regional",
     "revoke_family",
     "revoke_subject",
-    "staff",
 ]

@@ -14,7 +14,6 @@ functions of a module take the session and never commit.
 from app.core.db.bulk import BulkInsert
 from app.core.db.database import Database, connect_arguments
 from app.core.db.listings import Listing
-from app.core.db.pool import PoolExhausted
 from app.core.db.scope import within
 from app.core.db.session import Session, TransactionFailed, savepoint
 from app.core.db.statements import Statement, registered
@@ -25,7 +24,6 @@ __all__ = [
     "BulkInsert",
     "Database",
     "Listing",
-    "PoolExhausted",
     "Session",
     "Statement",
     "TransactionFailed",

@@ -6,17 +6,15 @@ from app.core.http.limits import limit, spend, spends
 from app.core.http.pages import PageQuery
 from app.core.http.shapes import problems
 from app.core.paging import Page
-from app.core.schemas import Body, Moment, Plain, PlainLines, View
+from app.core.schemas import Body, Plain, View
 
 __all__ = [
     "Body",
     "Db",
     "IdempotencyKey",
-    "Moment",
     "Page",
     "PageQuery",
     "Plain",
-    "PlainLines",
     "Reading",
     "RuntimeDep",
     "Tx",

@@ -73,12 +73,7 @@ _PRODUCT_VERSION = Statement("SELECT version FROM mall_product WHERE id = :id", 
 _PRODUCTS = Listing(
     f"SELECT {_PRODUCT} FROM mall_product WHERE {{filters}} ORDER BY id DESC LIMIT :limit",
     _Product,
-    filters={
-        "id": "id = :id",
-        "status": "status = :status",
-        "category_id": "category_id = :category_id",
-        "after": "id < :after",
-    },
+    filters={"id": "id = :id", "after": "id < :after"},
 )
 _ADD_SKUS = BulkInsert(models.Sku, _Sku)
 _SET_SKU = Statement(

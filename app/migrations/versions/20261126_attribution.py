@@ -14,17 +14,15 @@ def upgrade() -> None:
         "attribution_bond",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("promoter_id", sa.Uuid(), nullable=False),
         sa.Column("bound_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind = 'distributor'", name=op.f("attribution_bond_kind_check")),
         sa.PrimaryKeyConstraint("id", name=op.f("attribution_bond_pkey")),
     )
     op.create_index(
         "attribution_bond_open_key",
         "attribution_bond",
-        ["customer_id", "kind"],
+        ["customer_id"],
         unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
     )
@@ -59,7 +57,6 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Uuid(), nullable=True),
         sa.Column("upline_id", sa.Uuid(), nullable=True),
         sa.Column("store_id", sa.Uuid(), nullable=True),
-        sa.Column("scope_path", sa.Text(), nullable=False),
         sa.Column(
             "valid_from", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),

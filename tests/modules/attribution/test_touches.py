@@ -32,7 +32,7 @@ class Town:
     ) -> tuple[UUID, UUID]:
         """The promoter and the person behind it."""
         promoter, person = new_id(), person or new_id()
-        options = {"upline_id": None, "store_id": None, "scope_path": "/hq/"} | changes
+        options = {"upline_id": None, "store_id": None} | changes
         async with self.db.transaction() as session:
             await attribution.register_promoter(session, promoter_id=promoter, kind=kind, person_id=person, **options)
         return promoter, person
@@ -251,7 +251,7 @@ async def test_the_guides_store_is_the_one_where_they_worked_at_the_touch(town: 
     link = await town.link(person)
     await town.come(buyer, link)
     async with town.db.transaction() as session:
-        await attribution.move_promoter(session, guide, store_id=new_store, scope_path="/hq/west/s002/")
+        await attribution.move_promoter(session, guide, store_id=new_store)
     told = await town.come(later_buyer, link)
     earlier, later = await town.buy(buyer), await town.buy(later_buyer)
     assert (earlier.guide_id, earlier.store_id) == (guide, old_store)
@@ -276,7 +276,6 @@ async def test_who_had_no_store_at_the_touch_is_passed_over_for_the_one_before(t
             person_id=second_person,
             upline_id=None,
             store_id=store,
-            scope_path="/hq/",
         )
     assert (await town.buy(buyer)).guide_id == first
     await town.come(buyer, links[1])

@@ -409,7 +409,6 @@ async def test_a_guide_sees_the_orders_credited_to_him(shop: Shop, db: Database)
             person_id=parse("cus", own_account.id),
             upline_id=None,
             store_id=shop.store_id,
-            scope_path="/hq/east/s001/",
         )
         pair = await open_family(
             session, shop.settings, kind=Kind.STAFF, subject_id=guide_id, role=Role.GUIDE, scope_path="/hq/east/s001/"
