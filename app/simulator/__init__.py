@@ -11,14 +11,13 @@ It verifies each request's signature over the raw bytes and signs each reply, so
 and verified as at WeChat. It may import `app.wechat`; no production module may import it.
 """
 
-from app.simulator.application import SimulatorIncomplete, create_simulator
+from app.simulator.application import create_simulator
 from app.simulator.keys import SimulatorKeys, load_or_make, make_keys, settings_for
 from app.simulator.server import serve
 from app.simulator.state import Simulator
 
 __all__ = [
     "Simulator",
-    "SimulatorIncomplete",
     "SimulatorKeys",
     "create_simulator",
     "load_or_make",
