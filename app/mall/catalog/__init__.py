@@ -9,7 +9,7 @@ from app.mall.catalog.cards import product_cards
 from app.mall.catalog.errors import NotOnSale, OutOfStock
 from app.mall.catalog.offers import Offer, PlaceOffers, offers
 from app.mall.catalog.places import BRAND_BOOK, open_place, update_place
-from app.mall.catalog.schemas import ProductCard
+from app.mall.catalog.schemas import ProductCard, StoreLabel
 from app.mall.catalog.stock import Quantities, commit, release, reserve, restock
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "PlaceOffers",
     "ProductCard",
     "Quantities",
+    "StoreLabel",
     "commit",
     "offers",
     "open_place",
