@@ -170,7 +170,7 @@ async def staff_view(session: Session, room: Room) -> StaffRoomView:
 
 
 async def record_visit(session: Session, *, customer_id: UUID, room_id: UUID) -> datetime | None:
-    """Record that a customer comes in: a touch for credit, a unique viewer for the report. Answers until when they are muted.
+    """Record that a customer comes in: a touch for credit, a unique viewer for the report; until when they are muted.
 
     Raises NotFound, LiveRoomEnded.
     """

@@ -89,13 +89,13 @@ def test_only_flows_jobs_and_composition_open_transactions() -> None:
 
 
 def test_python_does_not_tell_the_time_of_deadlines() -> None:
-    asked = [
+    places = [
         f"{path}:{call.lineno}"
         for path, tree in TREES.items()
         for call in calls_named(tree, "now", "utcnow", "today")
         if ast.unparse(call.func).startswith(("datetime.", "date.")) and "/simulator/" not in path
     ]
-    assert [place for place in asked if not place.startswith("app/core/clock.py")] == []
+    assert [place for place in places if not place.startswith("app/core/clock.py")] == []
 
 
 MONEY = (

@@ -1,6 +1,7 @@
 """A process that ends itself by SIGKILL at a named point: `python -m tests.faults.victim ROLE POINT [SOCKET]`.
 
-It is the product's own API, worker or live gateway. The product has no hooks for this: the wrapping happens here, from outside.
+It is the product's own API, worker or live gateway. The product has no hooks for this: the wrapping happens here, from
+outside.
 """
 
 import asyncio

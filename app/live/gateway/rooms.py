@@ -69,8 +69,8 @@ class Rooms:
         self._pace.close()
 
     async def enter(self, viewer: Viewer) -> Hub:
-        """The hub of the viewer's room, which counts them from now on. Raises LiveUnavailable when Redis or the API does not
-        answer."""
+        """The hub of the viewer's room, which counts them from now on. Raises LiveUnavailable when Redis or the API does
+        not answer."""
         room_id = viewer.admitted.room_id
         while (hub := self.hubs.get(room_id)) is None:
             opening = self._opening.get(room_id)
@@ -162,8 +162,8 @@ class Rooms:
         return min(ticks, default=_POLL_EVERY_S)
 
     async def _ask_the_silent(self) -> float:
-        """Ask for the epoch of rooms of which nothing was read for a while: nothing happened there, or their stream began again
-        with lower numbers."""
+        """Ask for the epoch of rooms of which nothing was read for a while: nothing happened there, or their stream began
+        again with lower numbers."""
         since = time.monotonic() - _SILENT_S
         for hubs in _groups(hub for hub in self.hubs.values() if hub.read_at < since):
             known = {hub.room_id: stream.Position(hub.epoch, hub.seq) for hub in hubs}

@@ -1,8 +1,8 @@
 """The catalog: what is sold, where and for how much: categories, products, SKUs, places and their stock.
 
-A place is where stock lies and orders are sold from; `stores` opens one for each store by a call, and nothing here asks what
-a store is. Stock moves by conditional statements whose row count decides: reserved for an unpaid order, committed when it
-is paid, released when it is closed, restocked when goods come back. `offers` answers what SKUs cost at a place now.
+A place is where stock lies and orders are sold from; `stores` opens one for each store by a call, and nothing here asks
+what a store is. Stock moves by conditional statements whose row count decides: reserved for an unpaid order, committed
+when it is paid, released when it is closed, restocked when goods come back. `offers` answers what SKUs cost at a place now.
 """
 
 from app.mall.catalog.cards import product_cards
