@@ -156,7 +156,8 @@ class Collector:
     async def close(self, runtime: Runtime, subject_id: UUID) -> Collection[UUID]:
         """Close every open charge of a subject at WeChat, settling what turns out to be paid; the charges' ids.
 
-        The caller closes them here (`close_charge`) with the subject, in one transaction. Raises UpstreamFailed, WechatRefused.
+        The caller closes them here (`close_charges`) with the subject, in one transaction. Raises UpstreamFailed,
+        WechatRefused.
         """
         async with runtime.db.transaction() as session:
             open_ones = await charges.open_charges(session, subject_id)
