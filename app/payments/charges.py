@@ -66,7 +66,8 @@ def open_charge(
     amount_fen: int,
     expires_at: datetime,
 ) -> Charge:
-    """Begin to be paid for a subject, in the transaction that makes it. The caller asks WeChat (`prepay`) after the commit."""
+    """Begin to be paid for a subject, in the transaction that makes it. The caller asks WeChat (`prepay`) after the
+    commit."""
     charge = Charge(
         id=charge_id,
         subject_kind=subject_kind,

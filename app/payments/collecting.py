@@ -1,7 +1,7 @@
 """Being paid, once for all that can be paid for: prepay, notification, "I paid", closing and the overdue sweep.
 
-The module that owns a subject (an order, a tip) hands down a `Collector`: the kind of its charges and its own `settle`, which
-locks the subject, decides what the money buys and takes it into the books. Everything else about a charge is here.
+The module that owns a subject (an order, a tip) hands down a `Collector`: the kind of its charges and its own `settle`,
+which locks the subject, decides what the money buys and takes it into the books. Everything else about a charge is here.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable

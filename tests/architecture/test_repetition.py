@@ -53,8 +53,8 @@ def test_nothing_is_written_twice() -> None:
     ("one", "other"),
     [
         (
-            "async def show(session: Session, id: UUID) -> View:\n    '''A.'''\n    return view_of(await read(session, id))",
-            "async def _shown(session: Session, id: UUID) -> View:\n    return view_of(await read(session, id))",
+            "async def show(session: Session, id: UUID) -> View:\n    '''A.'''\n    return of(await read(session, id))",
+            "async def _shown(session: Session, id: UUID) -> View:\n    return of(await read(session, id))",
         ),
         (
             "Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]",
