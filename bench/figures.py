@@ -1,10 +1,14 @@
 """What a measurement reports."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.machine import median, spread
+
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+"""How often each measurement runs; a figure is the median."""
 
 
 @dataclass(frozen=True, kw_only=True)

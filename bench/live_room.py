@@ -6,23 +6,19 @@ are timed have one of their own, so that they do not wait for a thousand others 
 `app.live.stream` from here. Loopback only, no TLS. The API's snapshot is played by a few lines here: it is asked for once a
 second, whatever the number of viewers.
 
-Each figure is the median of three runs, or of `SIYU_BENCH_RUNS`; its spread is the largest less the smallest.
+Each figure is the median of its runs.
 """
 
 import asyncio
 import contextlib
 import json
 import os
-import platform
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -39,9 +35,10 @@ from app.live.gateway import opened
 from app.processes.dev import throwaway
 from app.processes.gateway import collect_rarely
 from bench import live_crowd
-from bench.figures import Figure
+from bench.figures import RUNS, Figure, figure
+from bench.machine import cpu_ns
 
-RUNS = int(os.environ.get("SIYU_BENCH_RUNS", "3"))
+_UNITS = {"p99_ms": "ms", "p50_ms": "ms", "delivery_us": "µs", "join_us": "µs", "cores": "cores", "lost": "messages"}
 _WARM_UP_S = 2.0
 _TIMED = 40
 _SAID = ChatSaid(
@@ -87,7 +84,6 @@ class Outcome:
 
 async def measure() -> list[Figure]:
     """A hot room, a full one and a small one, each on engines of its own."""
-    _say(_machine())
     figures: list[Figure] = []
     for load in (HOT, FULL, SMALL):
         outcomes = []
@@ -108,37 +104,20 @@ def _figures(load: Load, outcomes: Sequence[Outcome]) -> list[Figure]:
         "cores": None,
         "lost": 0,
     }
-    figures = []
-    for field, at_most in goals.items():
-        values = [getattr(outcome, field) for outcome in outcomes]
-        figures.append(_figure(f"{load.name}_{field}", median(values), at_most=at_most))
-        if at_most and len(values) > 1:
-            figures.append(_figure(f"{load.name}_{field}_spread", max(values) - min(values)))
-    return figures
-
-
-def _figure(name: str, value: float, *, at_most: float | None = None) -> Figure:
-    unit = "ms" if "_ms" in name else "µs" if "_us" in name else "cores" if "cores" in name else "messages"
-    return Figure(
-        name=name,
-        value=round(value, 3),
-        unit=unit,
-        goal=None if at_most is None else f"<= {at_most:g}",
-        holds=None if at_most is None else value <= at_most,
-    )
-
-
-def _machine() -> str:
-    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    libraries = " ".join(f"{name} {version(name)}" for name in ("uvloop", "websockets", "redis", "hiredis", "msgspec"))
-    return (
-        f"{os.cpu_count()} × {cpu.partition(': ')[2]}, Linux {platform.release()}, Python {platform.python_version()}, "
-        f"{libraries}; load average {os.getloadavg()[0]:.1f}"
-    )
+    return [
+        figure(
+            f"{load.name}_{field}", [getattr(outcome, field) for outcome in outcomes], _UNITS[field], at_most=at_most
+        )
+        for field, at_most in goals.items()
+    ]
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _spent_ns(process: asyncio.subprocess.Process) -> int:
+    return sum(cpu_ns([process.pid]).values())
 
 
 async def run_once(settings: Settings, load: Load) -> Outcome:
@@ -155,21 +134,21 @@ async def run_once(settings: Settings, load: Load) -> Outcome:
         _process("bench.live_crowd", settings, port) as (crowd, _),
     ):
         await _ask(timed, {"room": str(room_id), "viewers": _TIMED, "timed": True})
-        cpu_ns, others = _cpu_ns(gateway.pid), load.viewers - _TIMED
+        before, others = _spent_ns(gateway), load.viewers - _TIMED
         await _ask(crowd, {"room": str(room_id), "viewers": others, "timed": False}, within_s=120)
-        join_us = (_cpu_ns(gateway.pid) - cpu_ns) / 1e3 / others
+        join_us = (_spent_ns(gateway) - before) / 1e3 / others
         await _talk(redis, room_id, load.messages_per_s, _WARM_UP_S)
         warm = await _heard(redis, room_id, timed, crowd)
-        cpu_ns, began = _cpu_ns(gateway.pid), time.monotonic()
+        before, began = _spent_ns(gateway), time.monotonic()
         await _talk(redis, room_id, load.messages_per_s, load.seconds)
         told = await _heard(redis, room_id, timed, crowd)
         elapsed_s = time.monotonic() - began
-        cpu_ns = _cpu_ns(gateway.pid) - cpu_ns
+        spent_ns = _spent_ns(gateway) - before
     await redis.aclose()
     return Outcome(
         join_us=join_us,
-        delivery_us=cpu_ns / 1e3 / (told["heard"] - warm["heard"]),
-        cores=cpu_ns / 1e9 / elapsed_s,
+        delivery_us=spent_ns / 1e3 / (told["heard"] - warm["heard"]),
+        cores=spent_ns / 1e9 / elapsed_s,
         p50_ms=told["p50_ms"],
         p99_ms=told["p99_ms"],
         lost=told["lost"],
@@ -194,11 +173,6 @@ async def _talk(redis: Redis, room_id: UUID, per_s: int, seconds: float) -> None
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         await stream.publish(redis, room_id, live_crowd.stamped(encode(_SAID)))
-
-
-def _cpu_ns(pid: int) -> int:
-    """Processor time of all threads of a process, as the kernel's scheduler counts it."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
 def _snapshot(room_id: UUID) -> bytes:

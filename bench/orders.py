@@ -31,14 +31,13 @@ from app.processes.auditor import run_audit
 from app.processes.dev import environment_of, throwaway
 from app.processes.stack import Stack
 from bench import statements
-from bench.figures import Figure, figure
+from bench.figures import RUNS, Figure, figure
 from bench.machine import cpu_ns, postgres_pids, spent_ns
 from bench.wire import Connection
 
 CUSTOMERS = 240
 SKUS = 20
 CONNECTIONS = 8
-RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 ORDERS_PER_RUN = 1_500
 CALLS_PER_RUN = 3_000
 

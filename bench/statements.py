@@ -1,8 +1,8 @@
 """The SQL of one order as a pgbench script: recorded from the product itself, so it is the same SQL, with parameters.
 
 Every statement that placing an order runs is recorded with its arguments. What stays the same is handed to pgbench as a
-variable, which its prepared mode sends as a parameter; ids that the order makes become fresh ones per transaction, ordered by
-time as the product's are; the SKU becomes a random one of the stocked SKUs.
+variable, which its prepared mode sends as a parameter; ids that the order makes become fresh ones per transaction,
+ordered by time as the product's are; the SKU becomes a random one of the stocked SKUs.
 """
 
 import re

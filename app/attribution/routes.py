@@ -13,7 +13,7 @@ from app.attribution.schemas import (
     TouchCreate,
     TouchView,
 )
-from app.core.auth import Actor, CurrentCustomer, headquarters, public
+from app.core.auth import CurrentCustomer, Headquarters, public
 from app.core.errors import NotFound, UpstreamFailed
 from app.core.http import Db, Page, PageQuery, Reading, RuntimeDep, Tx, client, limit, problems
 from app.core.ids import TouchpointId, parse, wire
@@ -22,8 +22,6 @@ from app.wechat import MiniProgram, WechatRefused
 customer = APIRouter(prefix="/v1", tags=["attribution"])
 admin = APIRouter(prefix="/v1/admin/attribution", tags=["attribution: staff"])
 routers = [customer, admin]
-
-Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 @customer.post("/touches", status_code=201, summary="Record a touch", responses=problems(NotFound))

@@ -1,4 +1,4 @@
-"""What nobody needs any more is deleted: old idempotency keys, ended logins, replayed events, the job queue's diary."""
+"""What nobody needs any more is deleted: old idempotency keys, ended logins, replayed events, the job queue's log."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from app.core.runtime import Runtime
 Forget = Callable[[Session], Awaitable[int]]
 """Deletes one bounded batch of what has had its time; how many rows."""
 
-FORGET: list[Forget] = [idempotency.sweep, families.sweep, dead_letters.sweep, jobs.sweep_diary, jobs.sweep_done]
+FORGET: list[Forget] = [idempotency.sweep, families.sweep, dead_letters.sweep, jobs.sweep_log, jobs.sweep_done]
 _BATCHES = 100
 
 

@@ -1,9 +1,8 @@
 """Remote work and timers, on pgqueuer behind a seam of a few functions.
 
 `defer` enqueues inside the caller's transaction: the job exists if and only if the rest was committed. A job runs at least
-once; `once` makes a repeat harmless. A job that keeps failing stays as a failed job, visible,
-never dropped. Remote calls in a job
-carry a stable number of our own.
+once; `once` makes a repeat harmless. One that keeps failing stays as a failed job, visible, never dropped. Remote calls in
+a job carry a stable number of our own.
 """
 
 import asyncio
@@ -61,7 +60,7 @@ class Cron:
 
 
 _ONCE = Statement("INSERT INTO job_done (key) VALUES (:key) ON CONFLICT DO NOTHING")
-_FORGET_DIARY = Statement(
+_FORGET_LOG = Statement(
     """DELETE FROM pgqueuer_log WHERE id IN (
            SELECT id FROM pgqueuer_log WHERE created < statement_timestamp() - interval '7 days' LIMIT 5000)"""
 )
@@ -102,9 +101,9 @@ async def once(session: Session, key: str) -> bool:
     return bool(await _ONCE.run(session, key=key))
 
 
-async def sweep_diary(session: Session) -> int:
-    """Forget the queue's diary after a week, at most 5,000 entries at a time."""
-    return await _FORGET_DIARY.run(session)
+async def sweep_log(session: Session) -> int:
+    """Forget the queue's log after a week, at most 5,000 entries at a time."""
+    return await _FORGET_LOG.run(session)
 
 
 async def sweep_done(session: Session) -> int:

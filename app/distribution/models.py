@@ -76,8 +76,8 @@ class TermsRow(Table, table=True):
 
 
 class Commission(Table, table=True):
-    """What one line earns one distributor. `clawed_back_fen` of `amount_fen` is taken back, with `refunded_fen` of the base.
-    Its money, and whether that waits or is released, is a hold of payees."""
+    """What one line earns one distributor. `clawed_back_fen` of `amount_fen` is taken back, with `refunded_fen` of the
+    base. Its money, and whether that waits or is released, is a hold of payees."""
 
     __tablename__ = "distribution_commission"
     __table_args__ = (

@@ -1,10 +1,8 @@
 """What customers, distributors and headquarters call for distribution."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from app.core.auth import Actor, CurrentCustomer, headquarters
+from app.core.auth import CurrentCustomer, Headquarters
 from app.core.errors import NotFound
 from app.core.http import Page, PageQuery, Reading, Tx, problems
 from app.core.ids import ApplicationId, CommissionId
@@ -28,8 +26,6 @@ customer = APIRouter(prefix="/v1/distribution", tags=["distribution"])
 distributor = APIRouter(prefix="/v1/partner", tags=["distribution: partner"])
 admin = APIRouter(prefix="/v1/admin/distribution", tags=["distribution: staff"])
 routers = [customer, distributor, admin]
-
-Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 @customer.post(

@@ -20,7 +20,7 @@ from app.core.ids import (
     TermsId,
     TouchpointId,
 )
-from app.core.schemas import At, Body, Plain, View
+from app.core.schemas import At, Body, Name, Plain, View
 from app.ledger import Account
 from app.payees import Gate, HoldStatus
 
@@ -29,7 +29,6 @@ DEFAULT_TOTAL_CAP_BPS = 3_000
 MAX_HOLD_S = 365 * 24 * 3600
 DEFAULT_HOLD_S = 15 * 24 * 3600
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64), Plain]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200), Plain]
 RateBps = Annotated[int, Field(ge=0, le=MAX_RATE_BPS)]
 

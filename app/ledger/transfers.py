@@ -1,7 +1,7 @@
 """Posting: the one way into the books."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -69,24 +69,14 @@ _POST_MOVES = Statement(
 )
 _RAISE = Statement(
     """INSERT INTO ledger_balance (account, book, unit, owner, balance_fen)
-       VALUES (:account, :book, :unit, :owner, :change_fen)
-       ON CONFLICT (account, book, unit, owner)
-       DO UPDATE SET balance_fen = ledger_balance.balance_fen + excluded.balance_fen"""
-)
-# A row that is not there cannot go down; an INSERT of a negative would fail its CHECK before the conflict.
-_LOWER = Statement(
-    """UPDATE ledger_balance SET balance_fen = balance_fen + :change_fen
-       WHERE account = :account AND book = :book AND unit = :unit AND owner = :owner"""
-)
-_RAISE_MANY = Statement(
-    """INSERT INTO ledger_balance (account, book, unit, owner, balance_fen)
        SELECT :account, book, :unit, owner, change_fen
        FROM unnest(:books::text[], :owners::uuid[], :changes_fen::bigint[]) AS x(book, owner, change_fen)
        ORDER BY book, owner
        ON CONFLICT (account, book, unit, owner)
        DO UPDATE SET balance_fen = ledger_balance.balance_fen + excluded.balance_fen"""
 )
-_LOWER_MANY = Statement(
+# A row that is not there cannot go down; an INSERT of a negative would fail its CHECK before the conflict.
+_LOWER = Statement(
     """WITH locked AS (
            SELECT b.book, b.owner, x.change_fen
            FROM ledger_balance b
@@ -179,28 +169,31 @@ async def post_moves(session: Session, moves: Sequence[Move], *, kind: str, debi
             credit=credit,
             credit_is_owned=credit in WITH_BALANCE,
         )
+        changes_fen: defaultdict[tuple[str, UUID], int] = defaultdict(int)
+        for move in moves:
+            changes_fen[move.book, move.owner] += move.amount_fen
         for account, is_debit in sorted(((debit, True), (credit, False))):
             if account in WITH_BALANCE:
-                await _move_many(session, account, moves, raises=is_debit is (account not in LIABILITIES_WITH_BALANCE))
+                raises = is_debit is (account not in LIABILITIES_WITH_BALANCE)
+                await _change(session, account, Unit.CNY_FEN, changes_fen, raises=raises)
 
 
-async def _move_many(session: Session, account: Account, moves: Sequence[Move], *, raises: bool) -> None:
-    """The balances of one account, in the order of their owners."""
-    changes: defaultdict[tuple[str, UUID], int] = defaultdict(int)
-    for move in moves:
-        changes[move.book, move.owner] += move.amount_fen
+async def _change(
+    session: Session, account: Account, unit: Unit, changes_fen: Mapping[tuple[str, UUID], int], *, raises: bool
+) -> None:
+    """The balances of one account by book and owner, in that order; all go up by their change, or all down."""
     try:
-        moved = await (_RAISE_MANY if raises else _LOWER_MANY).run(
+        moved = await (_RAISE if raises else _LOWER).run(
             session,
             account=account,
-            unit=Unit.CNY_FEN,
-            books=[book for book, _ in changes],
-            owners=[owner for _, owner in changes],
-            changes_fen=list(changes.values()),
+            unit=unit,
+            books=[book for book, _ in changes_fen],
+            owners=[owner for _, owner in changes_fen],
+            changes_fen=list(changes_fen.values()),
         )
     except asyncpg.CheckViolationError as error:
         raise BalanceTooLow from error
-    if moved < len(changes):
+    if moved < len(changes_fen):
         raise BalanceTooLow
 
 
@@ -213,17 +206,8 @@ def _leg(transfer_id: UUID, transfer: Transfer, entry: Entry) -> _EntryRow:
 async def _move_balances(session: Session, moves: dict[_Place, int]) -> None:
     """One update per balance row, in one global order, so that two batches never wait for each other in a ring."""
     for (account, book, unit, owner), change_fen in sorted(moves.items()):
-        if change_fen == 0:
-            continue
-        statement = _RAISE if change_fen > 0 else _LOWER
-        try:
-            moved = await statement.run(
-                session, account=account, book=book, unit=unit, owner=owner, change_fen=change_fen
-            )
-        except asyncpg.CheckViolationError as error:
-            raise BalanceTooLow from error
-        if not moved:
-            raise BalanceTooLow
+        if change_fen:
+            await _change(session, account, unit, {(book, owner): abs(change_fen)}, raises=change_fen > 0)
 
 
 async def lock_balance(session: Session, account: Account, *, book: str, owner: UUID) -> int:

@@ -11,7 +11,7 @@ counts and one-use tickets.
     takings.py               what a room brought, written once per order, refund and tip
     stream.py, tickets.py    Redis: the room's stream, counts, tickets
     snapshots.py             the room at a position of its stream
-    announcements.py         the frames that a room receives of an event; sent by the relay in consumers.py, after the commit
+    announcements.py         the frames that a room receives of an event, sent by the relay in consumers.py
     frames.py, asyncapi.py   the protocol of the socket
     gateway/                 the process that serves it (`siyu live`)
 

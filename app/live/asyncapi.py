@@ -73,8 +73,8 @@ was missed, or a `gap` with a snapshot. Keep `(epoch, seq)` and drop events whos
 never HTML.
 
 What one person has in a room, whatever sockets they have: five messages a second and five at once, twenty taps a second and
-a hundred at once (`rate_limited` beyond), three sockets (the oldest gets the bye `replaced`). One socket sends at most twenty
-frames a second, forty at once.
+a hundred at once (`rate_limited` beyond), three sockets (the oldest gets the bye `replaced`). One socket sends at most
+twenty frames a second, forty at once.
 """
 
 

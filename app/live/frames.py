@@ -90,7 +90,8 @@ class LikesCounted(Event, frozen=True, kw_only=True, tag="likes.counted"):
 
 
 class ProductPinned(Event, frozen=True, kw_only=True, tag="product.pinned"):
-    """The host shows this product now. `card` has the shape of the snapshot's shelf items; null when it is no longer on sale."""
+    """The host shows this product now. `card` has the shape of the snapshot's shelf items, or is null when the product is
+    no longer on sale."""
 
     product: str
     card: msgspec.Raw

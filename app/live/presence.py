@@ -85,9 +85,10 @@ local kept = redis.call('HMGET', KEYS[1], 'peak', 'likes', 'chats')
 return {viewers, tonumber(kept[1] or '0'), tonumber(kept[2] or '0'), tonumber(kept[3] or '0')}
 """
 
-# One heartbeat of one gateway for one room. It announces a number that has changed when its turn has come, in one script, so
-# that several gateways announce once. A repeat is recognised by the heartbeat's number, and its taps are not counted again.
-# KEYS from 9 on are the budgets of those who tapped. What arrives late was gathered for longer, so it may be that much more.
+# One heartbeat of one gateway for one room. It announces a number that has changed when its turn has come, in one
+# script, so that several gateways announce once. A repeat is recognised by the heartbeat's number, and its taps are not
+# counted again. KEYS from 9 on are the budgets of those who tapped. What arrives late was gathered for longer, so it
+# may be that much more.
 _BEAT = f"""
 local counts, gateways, sockets, replaced = KEYS[4], KEYS[5], KEYS[6], KEYS[8]
 local gateway, number, whole, age_ms = ARGV[4], ARGV[5], ARGV[6] == '1', tonumber(ARGV[7])

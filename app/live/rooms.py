@@ -15,7 +15,6 @@ from app.live.events import RoomEnded, RoomStarted
 from app.live.records import ROOM_COLUMNS, ROOMS, Room, find, find_in_scope, reach_of, shelf_of, works_in_one_store
 from app.live.schemas import (
     HostView,
-    PartyView,
     RoomCard,
     RoomCreate,
     RoomMute,
@@ -23,6 +22,7 @@ from app.live.schemas import (
     RoomTouchpoint,
     StaffRoomView,
 )
+from app.mall.catalog import StoreLabel
 
 _MUTES_AT_MOST = 5_000
 
@@ -145,7 +145,7 @@ async def cards(session: Session, rooms: Sequence[Room]) -> list[RoomCard]:
             title=room.title,
             status=room.status,
             kind=room.kind,
-            store=PartyView(id=room.store_id, name=refs[room.store_id].name if room.store_id in refs else ""),
+            store=StoreLabel(id=room.store_id, name=refs[room.store_id].name if room.store_id in refs else ""),
             host=HostView(id=room.host_id, name=names.get(room.host_id, "")),
             starts_at=room.starts_at,
             started_at=room.started_at,
@@ -170,7 +170,7 @@ async def staff_view(session: Session, room: Room) -> StaffRoomView:
 
 
 async def record_visit(session: Session, *, customer_id: UUID, room_id: UUID) -> datetime | None:
-    """Record that a customer comes in: a touch for credit, a unique viewer for the report. Answers until when they are muted.
+    """Record that a customer comes in: a touch for credit, a unique viewer for the report; until when they are muted.
 
     Raises NotFound, LiveRoomEnded.
     """

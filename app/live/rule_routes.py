@@ -1,18 +1,14 @@
 """The rule of tips over HTTP."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from app.core.auth import Actor, headquarters
+from app.core.auth import Headquarters
 from app.core.http import Page, PageQuery, Reading, Tx
 from app.live import tip_rules
 from app.live.tip_rules import TipRulePut, TipRuleView
 
 admin = APIRouter(prefix="/v1/admin/live", tags=["live: staff"])
 routers = [admin]
-
-Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 @admin.get("/tip-rules", summary="List versions of the tip rule")

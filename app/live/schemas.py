@@ -7,7 +7,8 @@ from pydantic import Field
 
 from app import payments
 from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
-from app.core.schemas import At, Body, Moment, Plain, View
+from app.core.schemas import At, Body, Moment, Plain, Version, View
+from app.mall.catalog import StoreLabel
 
 SHELF_LIMIT = 100
 """How many products a room offers at most."""
@@ -59,7 +60,7 @@ class ShelfUpdate(Body):
     """The whole shelf in the host's order. Products left out leave it."""
 
     products: Annotated[list[ProductId], Field(max_length=SHELF_LIMIT)]
-    version: Annotated[int, Field(ge=1, le=2**31 - 1, description="The room's version as you last read it.")]
+    version: Version
 
 
 class MuteCreate(Body):
@@ -76,14 +77,9 @@ class TipCreate(Body):
     message: Annotated[str, Field(min_length=1, max_length=60, examples=["Well shown!"]), Plain] | None = None
 
 
-class PartyView(View):
-    """The store or the host: an id and a name to show."""
-
-    id: StoreId
-    name: str
-
-
 class HostView(View):
+    """Who speaks in a room, by name."""
+
     id: StaffId
     name: str
 
@@ -103,7 +99,7 @@ class RoomCard(View):
     title: str
     status: RoomStatus
     kind: RoomKind
-    store: PartyView
+    store: StoreLabel
     host: HostView
     starts_at: At | None
     started_at: At | None
@@ -178,7 +174,7 @@ class RoomSnapshot(View):
     status: RoomStatus
     kind: RoomKind
     host: HostView
-    store: PartyView
+    store: StoreLabel
     play: PlayView | None
     pinned: ShelfItem | None
     shelf: list[ShelfItem]

@@ -11,8 +11,8 @@ from app.core.errors import NotFound, VersionConflict
 from app.core.events import publish
 from app.live.errors import LiveRoomEnded, ShelfFull, ShelfProductUnknown
 from app.live.events import MemberMuted, ProductPinned, ProductUnpinned
-from app.live.records import Room, find_in_scope, lock, shelf_of
-from app.live.rooms import staff_view
+from app.live.records import Room, lock, shelf_of
+from app.live.rooms import get_room_in_scope
 from app.live.schemas import (
     SHELF_LIMIT,
     MuteCreate,
@@ -98,7 +98,7 @@ async def pin(session: Session, actor: Actor, room_id: UUID, product_id: UUID) -
     await publish(
         session, ProductPinned(room_id=room_id, store_id=room.store_id, product_id=product_id, pinned_at=pinned_at)
     )
-    return await _changed(session, actor, room_id)
+    return await get_room_in_scope(session, actor, room_id)
 
 
 async def unpin(session: Session, actor: Actor, room_id: UUID) -> StaffRoomView:
@@ -106,7 +106,7 @@ async def unpin(session: Session, actor: Actor, room_id: UUID) -> StaffRoomView:
     room = await _lock_open(session, actor, room_id)
     if room.pinned_product_id is not None:
         await _unpin(session, room_id, room.pinned_product_id)
-    return await _changed(session, actor, room_id)
+    return await get_room_in_scope(session, actor, room_id)
 
 
 async def _unpin(session: Session, room_id: UUID, product_id: UUID) -> None:
@@ -134,11 +134,7 @@ async def replace(session: Session, actor: Actor, room_id: UUID, request: ShelfU
     await _EDITED.run(session, room_id=room_id)
     if room.pinned_product_id is not None and room.pinned_product_id not in products:
         await _unpin(session, room_id, room.pinned_product_id)
-    return await _changed(session, actor, room_id)
-
-
-async def _changed(session: Session, actor: Actor, room_id: UUID) -> StaffRoomView:
-    return await staff_view(session, await find_in_scope(session, actor, room_id))
+    return await get_room_in_scope(session, actor, room_id)
 
 
 async def mute(session: Session, actor: Actor, room_id: UUID, request: MuteCreate) -> MuteView:

@@ -25,8 +25,8 @@ return passes
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a ticket lets in. `name` is masked. `muted_until` is in Unix seconds, 0 when the customer may speak, as it was at
-    `created_at`."""
+    """Whom a ticket lets in. `name` is masked. `muted_until` is in Unix seconds, 0 when the customer may speak, as it was
+    at `created_at`."""
 
     room_id: UUID
     customer_id: UUID

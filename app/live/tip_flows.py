@@ -93,4 +93,4 @@ async def close_tip(runtime: Runtime, tip_id: UUID) -> None:
     """Close an unpaid tip, at WeChat first; one that WeChat says is paid is settled instead."""
     closed = await COLLECTOR.close(runtime, tip_id)
     async with runtime.db.transaction() as session:
-        await tips.close(session, tip_id, closed_at_wechat=frozenset(closed))
+        await tips.close(session, tip_id, closed_at_wechat=closed)

@@ -1,5 +1,6 @@
 """Tips: placed unpaid, settled once whoever says so first, closed when nobody pays, refunded when money lands late."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -185,17 +186,14 @@ async def expired(session: Session, after: UUID, limit: int) -> list[UUID]:
     return await _EXPIRED.all(session, after=after, limit=limit)
 
 
-async def close(session: Session, tip_id: UUID, *, closed_at_wechat: frozenset[UUID]) -> bool:
-    """Give up on an unpaid tip whose open charges WeChat has closed; False when that is not possible now."""
-    await _LOCK.one(session, tip_id=tip_id)
-    open_charges = await payments.open_charges(session, tip_id)
-    if any(charge.id not in closed_at_wechat for charge in open_charges):
+async def close(session: Session, tip_id: UUID, *, closed_at_wechat: Collection[UUID]) -> bool:
+    """Close an unpaid tip whose open charges the caller has closed at WeChat; False when that is not possible now."""
+    tip = await _LOCK.one(session, tip_id=tip_id)
+    if tip.status is not TipStatus.UNPAID:
         return False
-    if not await _CLOSE.run(session, tip_id=tip_id):
+    if not await payments.close_charges(session, tip_id, closed_at_wechat=closed_at_wechat):
         return False
-    for charge in open_charges:
-        await payments.close_charge(session, charge.id)
-    return True
+    return bool(await _CLOSE.run(session, tip_id=tip_id))
 
 
 async def allot(session: Session, paid: list[TipPaid]) -> None:

@@ -7,7 +7,7 @@ locks the subject and takes the money by a conditional update, with the cash ent
 requested by `request_refund` and sent by a job under a number that never changes.
 """
 
-from app.payments.charges import charge_with, close_charge, latest_charge, lock_charge, open_charges, settle
+from app.payments.charges import charge_with, close_charges, latest_charge, lock_charge, settle
 from app.payments.collecting import Collector, Collectors, Due
 from app.payments.discrepancies import discrepancy_count
 from app.payments.errors import RefundExceedsPaid, RefundsExhausted, RefundTooLate
@@ -33,11 +33,10 @@ __all__ = [
     "RefundTooLate",
     "RefundsExhausted",
     "charge_with",
-    "close_charge",
+    "close_charges",
     "discrepancy_count",
     "latest_charge",
     "lock_charge",
-    "open_charges",
     "refunds_by_themselves",
     "request_refund",
     "send_back",

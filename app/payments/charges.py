@@ -1,5 +1,6 @@
 """Charges: opened with the thing they pay for, settled by the transaction that learns of the money."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -65,7 +66,8 @@ def open_charge(
     amount_fen: int,
     expires_at: datetime,
 ) -> Charge:
-    """Begin to be paid for a subject, in the transaction that makes it. The caller asks WeChat (`prepay`) after the commit."""
+    """Begin to be paid for a subject, in the transaction that makes it. The caller asks WeChat (`prepay`) after the
+    commit."""
     charge = Charge(
         id=charge_id,
         subject_kind=subject_kind,
@@ -104,6 +106,16 @@ async def latest_charge(session: Session, subject_id: UUID) -> Charge | None:
 async def open_charges(session: Session, subject_id: UUID) -> list[Charge]:
     """Charges of a subject that WeChat may still take money for."""
     return await _OPEN_ONES.all(session, subject_id=subject_id)
+
+
+async def close_charges(session: Session, subject_id: UUID, *, closed_at_wechat: Collection[UUID]) -> bool:
+    """Close every open charge of a locked subject; False, and none is closed, when WeChat may still take money for one."""
+    open_ones = await open_charges(session, subject_id)
+    if any(charge.id not in closed_at_wechat for charge in open_ones):
+        return False
+    for charge in open_ones:
+        await close_charge(session, charge.id)
+    return True
 
 
 async def charges_to_ask(session: Session, subject_id: UUID) -> list[Charge]:

@@ -1,7 +1,7 @@
 """Being paid, once for all that can be paid for: prepay, notification, "I paid", closing and the overdue sweep.
 
-The module that owns a subject (an order, a tip) hands down a `Collector`: the kind of its charges and its own `settle`, which
-locks the subject, decides what the money buys and takes it into the books. Everything else about a charge is here.
+The module that owns a subject (an order, a tip) hands down a `Collector`: the kind of its charges and its own `settle`,
+which locks the subject, decides what the money buys and takes it into the books. Everything else about a charge is here.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -156,7 +156,8 @@ class Collector:
     async def close(self, runtime: Runtime, subject_id: UUID) -> Collection[UUID]:
         """Close every open charge of a subject at WeChat, settling what turns out to be paid; the charges' ids.
 
-        The caller closes them here (`close_charge`) with the subject, in one transaction. Raises UpstreamFailed, WechatRefused.
+        The caller closes them here (`close_charges`) with the subject, in one transaction. Raises UpstreamFailed,
+        WechatRefused.
         """
         async with runtime.db.transaction() as session:
             open_ones = await charges.open_charges(session, subject_id)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.core.auth import Actor, headquarters, public
+from app.core.auth import Headquarters, public
 from app.core.http import Page, PageQuery, Reading, RuntimeDep, client
 from app.payments import discrepancies, refund_views
 from app.payments.callbacks import CALLBACK_RESPONSES, Notified, answer, take_refund, take_transaction
@@ -18,7 +18,7 @@ routers = [staff, callbacks]
 
 @staff.get("/discrepancies", summary="List payments that no charge explains")
 async def list_discrepancies(
-    actor: Annotated[Actor, Depends(headquarters)],
+    actor: Headquarters,
     session: Reading,
     paging: PageQuery,
     kind: DiscrepancyKind | None = None,
@@ -29,7 +29,7 @@ async def list_discrepancies(
 
 @staff.get("/refunds", summary="List refunds of all payments")
 async def list_refunds(
-    actor: Annotated[Actor, Depends(headquarters)],
+    actor: Headquarters,
     session: Reading,
     paging: PageQuery,
     collectors: Annotated[Collectors, Depends(client(Collectors))],

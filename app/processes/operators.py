@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 
 from app import modules
 from app.core import events, failed_jobs
-from app.core.auth import Actor, headquarters
+from app.core.auth import Headquarters
 from app.core.errors import NotFound
 from app.core.events import DeadLetterView
 from app.core.failed_jobs import FailedJob, JobAlreadyQueued
@@ -14,8 +14,6 @@ from app.core.http import Page, PageQuery, Reading, RuntimeDep, Tx, View, proble
 from app.core.ids import DeadLetterId
 
 router = APIRouter(prefix="/v1/admin", tags=["operators"])
-
-Headquarters = Annotated[Actor, Depends(headquarters)]
 
 
 class ReplayView(View):

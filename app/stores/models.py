@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.tables import Table, created_at, fen, moment, numbered, text
+from app.core.versions import valid_from
 
 
 class OrganisationUnit(Table, table=True):
@@ -99,9 +100,7 @@ class SplitRuleRow(Table, table=True):
 
     id: UUID = Field(primary_key=True)
     parts: list[dict[str, object]] = Field(sa_type=JSONB)
-    valid_from: datetime = moment(
-        default=None, index=True, nullable=False, sa_column_kwargs={"server_default": sql("clock_timestamp()")}
-    )
+    valid_from: datetime = valid_from()
     created_by: UUID | None = Field(None, foreign_key="stores_staff.id")
 
 

@@ -5,17 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from limits import parse
 
-from app.core.auth import (
-    Actor,
-    AnyStaff,
-    CurrentCustomer,
-    CurrentStaff,
-    Visitor,
-    headquarters,
-    managers,
-    public,
-    regional,
-)
+from app.core.auth import AnyStaff, CurrentCustomer, CurrentStaff, Headquarters, Managers, Regional, Visitor, public
 from app.core.errors import NotFound, VersionConflict
 from app.core.http import Page, PageQuery, Plain, Reading, RuntimeDep, Tx, limit, problems, spend, spends
 from app.core.ids import StaffId, StoreId, UnitId
@@ -57,9 +47,6 @@ customer = APIRouter(prefix="/v1", tags=["stores"])
 admin = APIRouter(prefix="/v1/admin", tags=["stores: staff"])
 routers = [customer, admin]
 
-Manager = Annotated[Actor, Depends(managers)]
-Regional = Annotated[Actor, Depends(regional)]
-Headquarters = Annotated[Actor, Depends(headquarters)]
 
 _TRIES = parse("30/10minutes")
 
@@ -147,7 +134,7 @@ async def update_store(id: StoreId, actor: Regional, body: StoreUpdate, session:
 
 
 @admin.get("/stores/staff", summary="List staff in scope")
-async def list_staff(actor: Manager, session: Reading, paging: PageQuery) -> Page[StaffView]:
+async def list_staff(actor: Managers, session: Reading, paging: PageQuery) -> Page[StaffView]:
     """Those who left too, oldest first."""
     return await staff.list_staff(session, actor, paging)
 
@@ -158,14 +145,14 @@ async def list_staff(actor: Manager, session: Reading, paging: PageQuery) -> Pag
     status_code=201,
     responses=problems(RoleNotGrantable, AccountLinkNotGrantable, NotFound, LoginTaken, AccountLinked, PostMismatch),
 )
-async def add_staff(actor: Manager, body: StaffCreate, runtime: RuntimeDep) -> StaffView:
+async def add_staff(actor: Managers, body: StaffCreate, runtime: RuntimeDep) -> StaffView:
     """A manager adds guides to their own store, a region everyone up to regions within its path, headquarters everyone.
     Guides and managers can be credited for sales from now on."""
     return await flows.add_staff(runtime, actor, body)
 
 
 @admin.get("/stores/staff/{id}", summary="Get a staff member", responses=problems(NotFound))
-async def get_staff(id: StaffId, actor: Manager, session: Reading) -> StaffView:
+async def get_staff(id: StaffId, actor: Managers, session: Reading) -> StaffView:
     """Within scope."""
     return await staff.get_staff(session, actor, id)
 
@@ -177,7 +164,7 @@ async def get_staff(id: StaffId, actor: Manager, session: Reading) -> StaffView:
         RoleNotGrantable, AccountLinkNotGrantable, NotFound, VersionConflict, AccountLinked, PostMismatch
     ),
 )
-async def update_staff(id: StaffId, actor: Manager, body: StaffUpdate, runtime: RuntimeDep) -> StaffView:
+async def update_staff(id: StaffId, actor: Managers, body: StaffUpdate, runtime: RuntimeDep) -> StaffView:
     """Replaces everything but the login. `status: left` ends every login at once and credits nothing new; another store
     or role takes effect with the next request. What was sold before stays credited where it was."""
     return await flows.update_staff(runtime, actor, id, body)

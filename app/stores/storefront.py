@@ -24,7 +24,8 @@ _NEAREST = Listing(
                 + cos(radians(:latitude)) * cos(radians(latitude)) * power(sin(radians(longitude - :longitude) / 2), 2)
             ))))::bigint AS distance_m FROM stores_store
         )
-        SELECT {_CARD}, distance_m FROM placed WHERE status = 'open' AND {{filters}} ORDER BY distance_m, id LIMIT :limit""",
+        SELECT {_CARD}, distance_m FROM placed
+        WHERE status = 'open' AND {{filters}} ORDER BY distance_m, id LIMIT :limit""",
     StoreCard,
     filters={
         "city": "city = :city",

@@ -1,5 +1,5 @@
-"""Requests and replies of a run, kept as the document's examples: the first success of each operation, made to look the same
-in every run."""
+"""Requests and replies of a run, kept as the document's examples: the first success of each operation, made to look the
+same in every run."""
 
 import json
 import re

@@ -67,11 +67,11 @@ def policies(route: APIRoute) -> list[Any]:
 @cache
 def template_of(address: str) -> str | None:
     """The documented path that an address is one of; a literal segment wins over a parameter."""
-    wanted = address.split("/")
+    segments = address.split("/")
     for path in sorted(openapi()["paths"], key=lambda path: path.replace("{", "~")):
         parts = path.split("/")
-        if len(parts) == len(wanted) and all(
-            a == b or (a.startswith("{") and b) for a, b in zip(parts, wanted, strict=True)
+        if len(parts) == len(segments) and all(
+            a == b or (a.startswith("{") and b) for a, b in zip(parts, segments, strict=True)
         ):
             return str(path)
     return None

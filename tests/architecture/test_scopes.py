@@ -143,10 +143,14 @@ WITHIN_REACH = {"staff", "managers", "regional"}
 """Policies whose callers reach different things; headquarters reaches all, `AnyStaff` is for what all read alike."""
 
 
+POLICIES = {"CurrentStaff": "staff", "Managers": "managers", "Regional": "regional"}
+
+
 def policy_of(annotation: ast.expr, tree: ast.Module) -> str | None:
     """The policy that a parameter depends on, through the aliases of its file; None for any other parameter."""
-    if ast.unparse(annotation) == "CurrentStaff":
-        return "staff"
+    named = POLICIES.get(ast.unparse(annotation))
+    if named is not None:
+        return named
     for node in ast.walk(annotation):
         if isinstance(node, ast.Call) and called_name(node) == "Depends" and node.args:
             return ast.unparse(node.args[0])
@@ -176,11 +180,17 @@ def test_every_staff_route_gives_its_actor_on_or_is_for_all_alike() -> None:
 
 @pytest.mark.parametrize(
     "annotation",
-    ["CurrentStaff", "Manager", "Annotated[Actor, Depends(managers)]", "Annotated[Actor, Depends(regional)]"],
+    [
+        "CurrentStaff",
+        "Managers",
+        "Seller",
+        "Annotated[Actor, Depends(managers)]",
+        "Annotated[Actor, Depends(regional)]",
+    ],
 )
 def test_a_planted_route_that_keeps_its_actor_is_found(annotation: str) -> None:
     planted = f"""
-Manager = Annotated[Actor, Depends(managers)]
+Seller = Annotated[Actor, Depends(staff)]
 async def list_staff(actor: {annotation}, session: Reading, paging: PageQuery) -> Page[StaffView]:
     log.info("listed", actor=actor.id)
     return await staff.list_staff(session, paging)

@@ -184,21 +184,21 @@ async def test_an_event_that_keeps_failing_is_parked_and_only_its_stream_waits(d
     assert await run_once(runtime, consumer) == 2
     assert (await effects_of(db, "reader"))[3:] == [(good, 13)]
     async with db.transaction() as session:
-        parked = (await list_dead_letters(session, Paging(10))).items
-    assert [(one.seq, one.error and "cannot take 2" in one.error) for one in parked] == [
+        letters = (await list_dead_letters(session, Paging(10))).items
+    assert [(one.seq, one.error and "cannot take 2" in one.error) for one in letters] == [
         (2, True),
         (3, None),
         (6, None),
     ]
 
-    assert await replay(runtime, [consumer], parked[1].id) == 0, "not mended yet"
+    assert await replay(runtime, [consumer], letters[1].id) == 0, "not mended yet"
     broken.clear()
-    assert await replay(runtime, [consumer], parked[2].id) == 3
+    assert await replay(runtime, [consumer], letters[2].id) == 3
     assert [effect for effect in await effects_of(db, "reader") if effect[0] == bad] == [(bad, n) for n in (1, 2, 3, 4)]
     async with db.transaction() as session:
         assert (await list_dead_letters(session, Paging(10))).items == []
     with pytest.raises(NotFound):
-        await replay(runtime, [consumer], parked[0].id)
+        await replay(runtime, [consumer], letters[0].id)
     await happen_as(db, bad, 5)
     await sequence(db)
     await run_once(runtime, consumer)
@@ -245,12 +245,12 @@ async def test_an_effect_that_is_refused_only_at_commit_is_parked_too(db: Databa
     assert await effects_of(db, "reader") == [(bad, 1), (good, 1), (good, 2)]
 
     async with db.transaction() as session:
-        parked = (await list_dead_letters(session, Paging(10))).items
-    assert [(one.seq, one.error and "late" in one.error) for one in parked] == [(2, True), (3, None)]
-    assert await replay(runtime, [consumer], parked[0].id) == 0, "refused again, and only this one"
+        letters = (await list_dead_letters(session, Paging(10))).items
+    assert [(one.seq, one.error and "late" in one.error) for one in letters] == [(2, True), (3, None)]
+    assert await replay(runtime, [consumer], letters[0].id) == 0, "refused again, and only this one"
     async with db.transaction() as session:
         await sql.execute(session, "DELETE FROM effect WHERE seq = 1")
-    assert await replay(runtime, [consumer], parked[0].id) == 2
+    assert await replay(runtime, [consumer], letters[0].id) == 2
     assert await effects_of(db, "reader") == [(good, 1), (good, 2), (bad, 1), (bad, 2)]
 
 

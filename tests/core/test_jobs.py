@@ -170,7 +170,7 @@ async def test_once_is_true_for_the_first_transaction_that_commits(db: Database)
     assert sorted(await asyncio.gather(*(attempt() for _ in range(10)))) == [False] * 9 + [True]
 
 
-async def test_the_queues_diary_is_kept_for_a_week(db: Database, runtime: Runtime) -> None:
+async def test_the_queues_log_is_kept_for_a_week(db: Database, runtime: Runtime) -> None:
     async def work(_: Runtime, arguments: dict[str, Any]) -> None:
         pass
 
@@ -179,11 +179,11 @@ async def test_the_queues_diary_is_kept_for_a_week(db: Database, runtime: Runtim
             await sql.execute(session, "UPDATE pgqueuer_log SET created = clock_timestamp() - interval '8 days'")
             await jobs.defer(session, "test.work", key=key)
         await drain(runtime, work)
-    diary = "SELECT count(*) FROM pgqueuer_log"
-    before, old = await count(db, diary), await count(db, f"{diary} WHERE created < now() - interval '7 days'")
+    rows = "SELECT count(*) FROM pgqueuer_log"
+    before, old = await count(db, rows), await count(db, f"{rows} WHERE created < now() - interval '7 days'")
     assert 0 < old < before
     await housekeeping.sweep(runtime)
-    assert await count(db, diary) == before - old
+    assert await count(db, rows) == before - old
 
 
 async def test_a_queue_that_is_told_to_stop_while_it_connects_stops(runtime: Runtime) -> None:

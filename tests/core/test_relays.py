@@ -115,16 +115,16 @@ async def test_what_a_relay_cannot_send_is_parked_and_only_its_stream_waits(db: 
     await sequence(db)
     assert await run_once(runtime, told.relay) == 2
     async with db.transaction() as session:
-        parked = (await list_dead_letters(session, Paging(10))).items
-    assert [(one.seq, bool(one.error)) for one in parked] == [(1, True), (3, True), (5, False), (7, False)]
+        letters = (await list_dead_letters(session, Paging(10))).items
+    assert [(one.seq, bool(one.error)) for one in letters] == [(1, True), (3, True), (5, False), (7, False)]
 
-    assert await replay(runtime, [told.relay], parked[1].id) == 0, "not mended yet"
+    assert await replay(runtime, [told.relay], letters[1].id) == 0, "not mended yet"
     told.broken.clear()
-    assert await replay(runtime, [told.relay], parked[2].id) == 3
+    assert await replay(runtime, [told.relay], letters[2].id) == 3
     late = {3: "2 late", 5: "3 late", 7: "4 late"}
     assert await told.heard(runtime) == {2: "1", 4: "11", 6: "12", 8: "13"} | late
     with pytest.raises(NotFound):
-        await replay(runtime, [told.relay], parked[1].id)
+        await replay(runtime, [told.relay], letters[1].id)
     await happen_as(db, bad, 5)
     await sequence(db)
     await run_once(runtime, told.relay)
@@ -157,7 +157,7 @@ async def test_a_relay_that_holds_a_stream_back_learns_of_its_replay(db: Databas
     await sequence(db)
     await run_once(runtime, told.relay)
     async with db.transaction() as session:
-        (parked,) = (await list_dead_letters(session, Paging(10))).items
+        (letter,) = (await list_dead_letters(session, Paging(10))).items
 
     told.broken.clear()
     told.sending = asyncio.Event()
@@ -166,7 +166,7 @@ async def test_a_relay_that_holds_a_stream_back_learns_of_its_replay(db: Databas
     await sequence(db)
     relaying = asyncio.create_task(run_once(runtime, told.relay))
     await told.sending.wait()
-    assert await replay(runtime, [told.relay], parked.id) == 1
+    assert await replay(runtime, [told.relay], letter.id) == 1
     told.go_on.set()
     assert await relaying == 0, "what it held back may go now, so it reads again"
     assert await run_once(runtime, told.relay) == 2

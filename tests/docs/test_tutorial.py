@@ -67,8 +67,8 @@ def says(reply: str, printed: str) -> bool:
     """Whether that was printed: `…` stands for anything."""
     for pattern, name in DIFFERS:
         reply, printed = re.sub(pattern, name, reply.strip()), re.sub(pattern, name, printed.strip())
-    wanted = r"[\s\S]*?".join(re.escape(part) for part in reply.split("…"))
-    return re.fullmatch(wanted, printed) is not None
+    pattern = r"[\s\S]*?".join(re.escape(part) for part in reply.split("…"))
+    return re.fullmatch(pattern, printed) is not None
 
 
 @contextmanager

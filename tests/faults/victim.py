@@ -1,6 +1,7 @@
 """A process that ends itself by SIGKILL at a named point: `python -m tests.faults.victim ROLE POINT [SOCKET]`.
 
-It is the product's own API, worker or live gateway. The product has no hooks for this: the wrapping happens here, from outside.
+It is the product's own API, worker or live gateway. The product has no hooks for this: the wrapping happens here, from
+outside.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import uvicorn
 from app import modules
 from app.core.events import Consumer, Transactional
 from app.core.settings import Settings
-from app.live import gateway
+from app.processes import gateway as gateway_process
 from app.processes import worker as worker_process
 from app.processes.api import create_app
 
@@ -93,7 +94,7 @@ def main(role: str, point: str, descriptor: str | None = None) -> None:
         asyncio.run(worker_process.run(settings, asyncio.Event()))
         return
     if role == "live":
-        asyncio.run(gateway.serve(settings, asyncio.Event()))
+        asyncio.run(gateway_process.run(settings, asyncio.Event()))
         return
     assert descriptor is not None
     config = uvicorn.Config(create_app(settings), log_level="error", loop="asyncio")

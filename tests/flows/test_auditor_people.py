@@ -18,7 +18,7 @@ from tests import sql
 from tests.audit import audit
 from tests.conftest import Drain, Stage
 from tests.flows.test_auditor import RunJobs, breaches_of, post
-from tests.modules.live.conftest import SCOPE, host, room  # noqa: F401  fixtures
+from tests.modules.live.conftest import host, room  # noqa: F401  fixtures
 from tests.overlap import beside
 from tests.shop import Person, Shop
 
@@ -55,7 +55,6 @@ async def earned(
             person_id=None,
             upline_id=None,
             store_id=shop.store_id,
-            scope_path=SCOPE,
         )
     product = wire("prd", shop.product_id)
     await host.put(f"/v1/admin/live/rooms/{room['id']}/pinned", json={"product": product})

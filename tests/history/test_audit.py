@@ -12,7 +12,7 @@ from tests.history.generated import History
 pytestmark = pytest.mark.xdist_group("history")
 
 _S_PER_ORDER = 50e-6
-"""Of one module's audit, on a machine that has other things to do; a plan that reads a table once per order takes minutes."""
+"""Of one module's audit, on a machine that has other things to do; reading a table once per order takes minutes."""
 
 Audit = Callable[[Session], Awaitable[list[str]]]
 AUDITS = {f"{module} {number}": audit for module, own in modules.audits().items() for number, audit in enumerate(own)}

@@ -105,4 +105,13 @@ CurrentStaff = Annotated[Actor, Depends(staff)]
 AnyStaff = Annotated[Actor, Depends(staff)]
 """Staff of every role, for what all of them read alike."""
 
+Managers = Annotated[Actor, Depends(managers)]
+"""Staff who run a store or more; the route gives the actor on, as with `CurrentStaff`."""
+
+Regional = Annotated[Actor, Depends(regional)]
+"""Staff who run a region or all of it; the route gives the actor on, too."""
+
+Headquarters = Annotated[Actor, Depends(headquarters)]
+"""Staff whose reach is everything."""
+
 CurrentLogin = Annotated[Actor, Depends(logged_in)]

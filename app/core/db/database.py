@@ -71,9 +71,10 @@ class Database:
         """Open a transaction, commit it when the block ends well, roll it back when it raises.
 
         Only the edge (routes through `Tx`, flows, consumers, jobs, commands) calls this; functions of a module take the
-        session. With `snapshot` all statements see the database at one moment, and may take as long as they need; with `reserved` the connection comes from
-        the reserve. Raises TransactionFailed instead of committing when a statement failed inside, PoolExhausted when no
-        connection is free in time, and RuntimeError when this task already holds one.
+        session. With `snapshot` all statements see the database at one moment, and may take as long as they need; with
+        `reserved` the connection comes from the reserve. Raises TransactionFailed instead of committing when a
+        statement failed inside, PoolExhausted when no connection is free in time, and RuntimeError when this task
+        already holds one.
         """
         if network._transaction_open.get():
             raise RuntimeError("this task already has a transaction open")

@@ -56,7 +56,7 @@ class Session:
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, custom_plan: bool = False) -> list[asyncpg.Record]:
         """All rows of a compiled statement; `core.db` alone calls this."""
-        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
+        if not self._is_ready(custom_plan):
             await self._prepare(custom_plan)
         return await self._watched(self._connection.fetch(sql, *arguments, timeout=self._patience_s))
 
@@ -64,13 +64,13 @@ class Session:
         self, sql: str, arguments: Sequence[Any], *, custom_plan: bool = False
     ) -> asyncpg.Record | None:
         """The first row of a compiled statement."""
-        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
+        if not self._is_ready(custom_plan):
             await self._prepare(custom_plan)
         return await self._watched(self._connection.fetchrow(sql, *arguments, timeout=self._patience_s))
 
     async def execute(self, sql: str, arguments: Sequence[Any] = (), *, custom_plan: bool = False) -> int:
         """Run a compiled statement; the number of rows it touched."""
-        if self.pending is not None or not self._begun or self._custom_plans is not custom_plan:
+        if not self._is_ready(custom_plan):
             await self._prepare(custom_plan)
         tag = await self._watched(self._connection.execute(sql, *arguments, timeout=self._patience_s))
         count = tag.rpartition(" ")[2]
@@ -78,9 +78,12 @@ class Session:
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a compiled statement once per row, pipelined."""
-        if self.pending is not None or not self._begun or self._custom_plans:
+        if not self._is_ready(False):
             await self._prepare(False)
         await self._watched(self._connection.executemany(sql, rows))
+
+    def _is_ready(self, custom_plan: bool) -> bool:
+        return self.pending is None and self._begun and self._custom_plans is custom_plan
 
     async def _prepare(self, custom_plan: bool) -> None:
         """Write what was left for later, and be in a transaction with the right kind of plans.
@@ -135,7 +138,7 @@ class Session:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """See `core.db.savepoint`."""
-        if self.pending is not None or not self._begun:
+        if not self._is_ready(self._custom_plans):
             await self._prepare(self._custom_plans)
         failed_before, plans_before = self.failed, self._custom_plans
         name = f"s{self._savepoints}"

@@ -35,8 +35,8 @@ def compile_names(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def reader_of(row: type[R]) -> Callable[[asyncpg.Record], R]:
-    """How a record becomes a `row`: a struct or dataclass by msgspec, a view by pydantic, a `dict` by column (for audits), a plain
-    value from the first column, where NULL becomes None whatever the type says."""
+    """How a record becomes a `row`: a struct or dataclass by msgspec, a view by pydantic, a `dict` by column (for audits),
+    a plain value from the first column, where NULL becomes None whatever the type says."""
     if issubclass(row, msgspec.Struct) or hasattr(row, "__dataclass_fields__"):
         return lambda record: msgspec.convert(dict(record), row)
     if row is dict:

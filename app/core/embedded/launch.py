@@ -31,7 +31,7 @@ def become(owner: int, death_signal: int, uid: int, gid: int, command: list[str]
             sys.exit(1)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
-    os.execv(command[0], command)  # noqa: S606  no shell is wanted
+    os.execv(command[0], command)  # noqa: S606  no shell is needed
 
 
 if __name__ == "__main__":

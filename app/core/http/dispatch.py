@@ -36,8 +36,8 @@ class _Node:
 class Dispatch:
     """In front of an application's router: serves its API routes and leaves everything else to the router.
 
-    A literal segment wins over a parameter in whatever order the routes were added, `HEAD` is answered wherever `GET` is, and
-    query parameters that the route does not document are refused.
+    A literal segment wins over a parameter in whatever order the routes were added, `HEAD` is answered wherever `GET`
+    is, and query parameters that the route does not document are refused.
     """
 
     def __init__(self, app: FastAPI) -> None:

@@ -192,8 +192,8 @@ class Hub:
         return list(self.ring)[len(self.ring) - count :] if count else []
 
     def muted_until(self, viewer: Viewer) -> float:
-        """In Unix seconds. The room's own knowledge counts, or else the ticket's if that is newer than what the room was last
-        informed of."""
+        """In Unix seconds. The room's own knowledge counts, or else the ticket's if that is newer than what the room was
+        last informed of."""
         word = self._mutes.get(viewer.customer)
         if word is not None:
             return word[1]

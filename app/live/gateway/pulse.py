@@ -66,7 +66,7 @@ class Pulse:
         return self._sent.beat
 
     def told(self, answer: Answer) -> None:
-        """Redis has answered. Where it does not know as many sockets as it was told, it has lost some: next time tell all."""
+        """Redis has answered. If it knows fewer sockets than it was told, it has lost some: next time tell all."""
         assert self._sent is not None, "nothing was told"
         self._whole = answer.known != self._sent.known
         self._sent = None

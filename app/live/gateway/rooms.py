@@ -21,6 +21,7 @@ from app.live.gateway.hub import RING, Hub
 from app.live.gateway.pace import Pace
 from app.live.gateway.pulse import Pulse
 from app.live.gateway.snapshots import Snapshots
+from app.live.gateway.tasks import Tasks
 from app.live.gateway.viewers import Viewer
 
 log = structlog.get_logger(__name__)
@@ -50,24 +51,17 @@ class Rooms:
         self._opening: dict[UUID, asyncio.Task[Hub]] = {}
         self._pulses: dict[UUID, Pulse] = {}
         self._beats = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._closing = False
         for loop in (self._read, self._ask_the_silent, self._beat, self._mind_the_slow):
-            self._spawn(self._forever(loop))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._forever(loop))
 
     async def close(self) -> None:
         """Stop reading, and send a last heartbeat without viewers."""
         # In Python 3.11 the client may lose a cancellation that meets the end of its own wait_for. The flag then ends the
         # loop in its next round.
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         for hub in list(self.hubs.values()):
             self._close(hub)
         with contextlib.suppress(RedisError, OSError):
@@ -75,8 +69,8 @@ class Rooms:
         self._pace.close()
 
     async def enter(self, viewer: Viewer) -> Hub:
-        """The hub of the viewer's room, which counts them from now on. Raises LiveUnavailable when Redis or the API does not
-        answer."""
+        """The hub of the viewer's room, which counts them from now on. Raises LiveUnavailable when Redis or the API does
+        not answer."""
         room_id = viewer.admitted.room_id
         while (hub := self.hubs.get(room_id)) is None:
             opening = self._opening.get(room_id)
@@ -168,8 +162,8 @@ class Rooms:
         return min(ticks, default=_POLL_EVERY_S)
 
     async def _ask_the_silent(self) -> float:
-        """Ask for the epoch of rooms of which nothing was read for a while: nothing happened there, or their stream began again
-        with lower numbers."""
+        """Ask for the epoch of rooms of which nothing was read for a while: nothing happened there, or their stream began
+        again with lower numbers."""
         since = time.monotonic() - _SILENT_S
         for hubs in _groups(hub for hub in self.hubs.values() if hub.read_at < since):
             known = {hub.room_id: stream.Position(hub.epoch, hub.seq) for hub in hubs}
@@ -182,8 +176,8 @@ class Rooms:
     def _reset(self, hub: Hub, position: stream.Position) -> None:
         log.warning("history_lost", epoch=position.epoch, seq=position.seq, viewers=len(hub.hot))
         for viewer in hub.reset(position):
-            self._spawn(self._bring(hub, viewer, resync=False))
-        self._spawn(self._inform(hub))
+            self._tasks.spawn(self._bring(hub, viewer, resync=False))
+        self._tasks.spawn(self._inform(hub))
 
     async def _inform(self, hub: Hub) -> None:
         """Learn from a snapshot what the skipped part of the stream may have contained; try until there is one."""
@@ -242,7 +236,7 @@ class Rooms:
             for viewer in list(hub.slow):
                 if viewer.drained_now():
                     hub.slow.discard(viewer)
-                    self._spawn(self._bring(hub, viewer, resync=True))
+                    self._tasks.spawn(self._bring(hub, viewer, resync=True))
                 elif viewer.slow_since is not None and now - viewer.slow_since > joining.SLOW_S:
                     hub.slow.discard(viewer)
                     self._drop(viewer, ByeCode.TOO_SLOW)

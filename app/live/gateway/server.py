@@ -4,10 +4,9 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
@@ -20,7 +19,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from app.core import redis as core_redis
-from app.core import telemetry
 from app.core.errors import AppError, NotFound
 from app.core.http.problems import problem_body
 from app.core.settings import Settings
@@ -33,6 +31,7 @@ from app.live.gateway.hub import Hub
 from app.live.gateway.rooms import Rooms
 from app.live.gateway.snapshots import Snapshots
 from app.live.gateway.socket import Socket
+from app.live.gateway.tasks import Tasks
 from app.live.gateway.viewers import NEVER, Viewer
 
 log = structlog.get_logger(__name__)
@@ -54,7 +53,7 @@ class Gateway:
         self._snapshots = Snapshots(settings)
         self._rooms = Rooms(self._redis, self._snapshots, drop=self._drop, on_end=self._end)
         self._viewers: set[Viewer] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._server: Server | None = None
         self.port = 0
 
@@ -86,14 +85,12 @@ class Gateway:
             self._drop(viewer, ByeCode.RESTARTING)
         try:
             async with asyncio.timeout(STOP_S):
-                while self._tasks:
-                    await asyncio.wait(list(self._tasks))
+                await self._tasks.ended()
                 await self._server.wait_closed()
         except TimeoutError:
             for connection in list(self._server.all_connections):
                 connection.transport.abort()
-            for task in list(self._tasks):
-                task.cancel()
+            await self._tasks.cancel()
         await self._rooms.close()
         await self._snapshots.close()
         await self._redis.aclose()
@@ -130,7 +127,7 @@ class Gateway:
         try:
             hub = await self._rooms.enter(viewer)
             if hub.ended:
-                self._spawn(self._bye_later(hub))
+                self._tasks.spawn(self._bye_later(hub))
             await self._rooms.greet(hub, viewer, connection.since)
             async for message in connection:
                 await speech.hear(self._redis, hub, viewer, message)
@@ -158,20 +155,15 @@ class Gateway:
         close = frames.CLOSES[why]
         wait_ms = random.randint(500, 5_000) if close.comes_back else None
         viewer.tell(frames.Bye(code=why, retry_after_ms=wait_ms))
-        self._spawn(wire.close(viewer.connection, close.code, why))
+        self._tasks.spawn(wire.close(viewer.connection, close.code, why))
 
     def _end(self, hub: Hub) -> None:
-        self._spawn(self._bye_later(hub))
+        self._tasks.spawn(self._bye_later(hub))
 
     async def _bye_later(self, hub: Hub) -> None:
         await asyncio.sleep(END_GRACE_S)
         for viewer in list(hub.viewers):
             self._drop(viewer, ByeCode.ROOM_ENDED)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _quiet() -> logging.Logger:
@@ -205,6 +197,5 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve viewers until `stop` is set, then send each of them away with a time to come back. Run it on uvloop."""
-    telemetry.configure(settings)
     async with opened(settings):
         await stop.wait()

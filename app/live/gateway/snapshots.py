@@ -65,7 +65,8 @@ class Snapshots:
     async def of(self, hub: Hub) -> Shot:
         """A snapshot that the hub's events can follow. Raises LiveUnavailable when the API has none in time.
 
-        The API and this process learn of a new epoch at different moments, so a snapshot of the old epoch is requested again.
+        The API and this process learn of a new epoch at different moments, so a snapshot of the old epoch is requested
+        again.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:

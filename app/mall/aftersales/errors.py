@@ -30,8 +30,8 @@ class RefundFault(StrEnum):
 
 
 class RefundNotSensible(Unprocessable):
-    """`details.line`, or the freight where it is null, is asked back as `details.fault` says; of what was asked for, so much
-    is left as `details` says."""
+    """`details.fault` says what is wrong with the refund of `details.line`, or of the freight when that is null;
+    `details.left_quantity` and `details.left_fen` are what can still be refunded."""
 
     en = "This line cannot be refunded like that."
     zh = "该行退款内容不合理。"

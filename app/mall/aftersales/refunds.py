@@ -54,8 +54,9 @@ class _LineInsert(msgspec.Struct, frozen=True):
 _INSERT = Statement(
     """INSERT INTO mall_refund (id, order_id, scope_path, guide_ids, status, amount_fen, freight_fen, reason, agreed_by,
                                paid_at)
-       SELECT :id, :order_id, :scope_path, :guide_ids::uuid[], CASE WHEN :amount_fen::bigint = 0 THEN 'paid' ELSE 'agreed' END, :amount_fen, :freight_fen,
-              :reason, :agreed_by, CASE WHEN :amount_fen = 0 THEN clock_timestamp() END
+       SELECT :id, :order_id, :scope_path, :guide_ids::uuid[],
+              CASE WHEN :amount_fen::bigint = 0 THEN 'paid' ELSE 'agreed' END, :amount_fen, :freight_fen, :reason,
+              :agreed_by, CASE WHEN :amount_fen = 0 THEN clock_timestamp() END
        RETURNING agreed_at""",
     datetime,
 )

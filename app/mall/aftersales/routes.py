@@ -1,10 +1,8 @@
 """After-sales over HTTP, for customers and staff."""
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Depends, Response
-
-from app.core.auth import Actor, CurrentCustomer, CurrentStaff, managers
+from app.core.auth import CurrentCustomer, CurrentStaff, Managers
 from app.core.errors import NotFound
 from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, problems, reply_response
 from app.core.ids import OrderId
@@ -36,7 +34,7 @@ async def list_refunds(id: OrderId, actor: CurrentCustomer, session: Reading, pa
 async def refund_order(
     id: OrderId,
     body: RefundCreate,
-    actor: Annotated[Actor, Depends(managers)],
+    actor: Managers,
     key: IdempotencyKey,
     runtime: RuntimeDep,
 ) -> Response:

@@ -11,7 +11,8 @@ from app.core.tables import Table, created_at, fen, text
 
 
 class Place(Table, table=True):
-    """Where stock lies and orders are sold from. Opaque but for its scope path and seller; a store's UUID is its place's."""
+    """Where stock lies and orders are sold from. Opaque but for its scope path and seller; a store and its place have the
+    same UUID."""
 
     __tablename__ = "mall_place"
     __table_args__ = (CheckConstraint("status IN ('open', 'closed')", name="status"),)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from app.core.auth import Actor, AnyStaff, CurrentStaff, Visitor, headquarters, managers
+from app.core.auth import AnyStaff, CurrentStaff, Headquarters, Managers, Visitor
 from app.core.errors import NotFound, VersionConflict
 from app.core.http import Page, PageQuery, Plain, Reading, Tx, problems
 from app.core.ids import CategoryId, PlaceId, ProductId, SkuId, StoreId
@@ -29,9 +29,6 @@ from app.mall.catalog.schemas import (
 customer = APIRouter(prefix="/v1/mall", tags=["mall"])
 admin = APIRouter(prefix="/v1/admin/mall", tags=["mall: staff"])
 routers = [customer, admin]
-
-Headquarters = Annotated[Actor, Depends(headquarters)]
-Managers = Annotated[Actor, Depends(managers)]
 
 
 @customer.get("/products", summary="List products on sale at a store", responses=problems(NotFound))

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from app.core.ids import CategoryId, PlaceId, ProductId, SkuId
+from app.core.ids import CategoryId, PlaceId, ProductId, SkuId, StoreId
 from app.core.schemas import Body, Plain, Version, View
 
 Title = Annotated[str, Field(min_length=1, max_length=120), Plain]
@@ -24,6 +24,13 @@ class SkuStatus(StrEnum):
 
 class ProductSort(StrEnum):
     NEWEST = "newest"
+
+
+class StoreLabel(View):
+    """A store by name."""
+
+    id: StoreId
+    name: str
 
 
 class CategoryCreate(Body):

@@ -45,8 +45,8 @@ async def place(
     """Place an order and open its charge; the caller asks WeChat after the commit.
 
     Raises LineRepeated, NotOnSale, PriceChanged (with the new quote), OpenidMissing and OutOfStock; then nothing is
-    written. The reservation comes last, so that a popular SKU's row is locked for the shortest time; all rows are written by one
-    statement right before it.
+    written. The reservation comes last, so that a popular SKU's row is locked for the shortest time; all rows are
+    written by one statement right before it.
     """
     priced = await promotions.price(session, request.store, request.lines)
     _require_expected(priced, request)

@@ -31,11 +31,8 @@ async def close(session: Session, order_id: UUID, *, reason: CloseReason, closed
     order = await lock(session, order_id)
     if order.row.status is not OrderStatus.UNPAID:
         return False
-    open_charges = await payments.open_charges(session, order_id)
-    if any(charge.id not in closed_at_wechat for charge in open_charges):
+    if not await payments.close_charges(session, order_id, closed_at_wechat=closed_at_wechat):
         return False
-    for charge in open_charges:
-        await payments.close_charge(session, charge.id)
     await _CLOSE.run(session, order_id=order_id, reason=reason)
     await catalog.release(session, order.row.place_id, order.quantities)
     await events.publish(session, OrderClosed(order_id=order_id, customer_id=order.row.customer_id, reason=reason))

@@ -18,6 +18,7 @@ from app.core.ids import (
     TouchpointId,
 )
 from app.core.schemas import At, Body, PlainLines, View
+from app.mall.catalog import StoreLabel
 from app.mall.promotions import CouponReason, DiscountKind
 from app.payments import PaymentView, RefundByItself
 
@@ -140,13 +141,6 @@ class QuoteView(View):
     unusable_coupons: list[CouponView]
     fingerprint: str = Field(description="Changes with any part of the trail; send it back with the order.")
     server_now: At
-
-
-class StoreLabel(View):
-    """A store by name."""
-
-    id: StoreId
-    name: str
 
 
 class LineCreditView(View):

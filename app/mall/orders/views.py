@@ -9,6 +9,7 @@ from app.core.auth import Actor
 from app.core.db import Session
 from app.core.ids import OrderId, wire
 from app.core.paging import Page, Paging
+from app.mall.catalog import StoreLabel
 from app.mall.orders.records import LineRow, Order, OrderRow, listing_of, reach_of, read, whole
 from app.mall.orders.schemas import (
     Awaiting,
@@ -22,7 +23,6 @@ from app.mall.orders.schemas import (
     OrderView,
     PaymentPart,
     RefundTotal,
-    StoreLabel,
     WechatReference,
 )
 from app.payments import RefundByItself

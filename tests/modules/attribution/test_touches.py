@@ -1,94 +1,20 @@
 """Who is credited: from links, bonds and rooms to the frozen line, and nothing later moves it."""
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from app import attribution
-from app.attribution import Checkout, LineCredit, LineToCredit, PromoterKind, Reason, freezing, touches
+from app.attribution import PromoterKind, Reason, freezing, touches
 from app.attribution.schemas import ShareCreate
-from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.ids import new_id, parse, wire
 from tests import sql
 from tests.audit import audit
+from tests.modules.attribution.conftest import PRODUCT, SELLING_STORE, Town, distributor
 from tests.overlap import beside, waits
 from tests.shop import Person, Shop
-
-PRODUCT, OTHER_PRODUCT, SELLING_STORE = new_id(), new_id(), new_id()
-
-
-class Town:
-    """People, promoters and links, made through the module's functions."""
-
-    def __init__(self, db: Database) -> None:
-        self.db = db
-
-    async def promoter(
-        self, kind: PromoterKind = PromoterKind.DISTRIBUTOR, *, person: UUID | None = None, **changes: Any
-    ) -> tuple[UUID, UUID]:
-        """The promoter and the person behind it."""
-        promoter, person = new_id(), person or new_id()
-        options = {"upline_id": None, "store_id": None} | changes
-        async with self.db.transaction() as session:
-            await attribution.register_promoter(session, promoter_id=promoter, kind=kind, person_id=person, **options)
-        return promoter, person
-
-    async def link(self, person: UUID, *, via: UUID | None = None, product: UUID | None = PRODUCT) -> UUID:
-        async with self.db.transaction() as session:
-            made = await touches.share(session, sharer_id=person, request=ShareCreate(product=product, via=via))
-        return made.id
-
-    async def come(self, buyer: UUID, link: UUID) -> attribution.Touchpoint | Any:
-        async with self.db.transaction() as session:
-            return await touches.touch(session, customer_id=buyer, touchpoint_id=link, entry="group")
-
-    async def age(self, seconds: float) -> None:
-        async with self.db.transaction() as session:
-            await sql.execute(
-                session, "UPDATE attribution_touch SET touched_at = touched_at - make_interval(secs => $1)", seconds
-            )
-
-    async def end(self, promoter: UUID) -> None:
-        async with self.db.transaction() as session:
-            await attribution.end_promoter(session, promoter)
-
-    async def buy(self, buyer: UUID, product: UUID = PRODUCT, *, at: datetime | None = None) -> LineCredit:
-        line = LineToCredit(new_id(), product)
-        async with self.db.transaction() as session:
-            (credit,) = await attribution.freeze(
-                session, Checkout(new_id(), buyer, at or utc_now(), SELLING_STORE, [line])
-            )
-        return credit
-
-    async def room(
-        self, *, guide: UUID | None = None, live: bool = True, shelf: UUID | None = PRODUCT
-    ) -> tuple[UUID, UUID]:
-        """The room and its store."""
-        room, store = new_id(), new_id()
-        async with self.db.transaction() as session:
-            await attribution.open_room(session, room_id=room, store_id=store, guide_id=guide)
-            if shelf:
-                await attribution.shelve(session, room, shelf)
-            if live:
-                await attribution.start_room(session, room)
-        return room, store
-
-    async def enter(self, buyer: UUID, room: UUID) -> None:
-        async with self.db.transaction() as session:
-            await attribution.enter_room(session, customer_id=buyer, room_id=room)
-
-
-@pytest.fixture
-def town(db: Database) -> Town:
-    return Town(db)
-
-
-def distributor(credit: LineCredit) -> tuple[UUID | None, Reason]:
-    return credit.distributor_id, credit.distributor_reason
 
 
 async def test_nobody_came_by_anything(town: Town) -> None:
@@ -281,64 +207,6 @@ async def test_who_had_no_store_at_the_touch_is_passed_over_for_the_one_before(t
     await town.come(buyer, links[1])
     credit = await town.buy(buyer)
     assert (credit.guide_id, credit.store_id) == (second, store)
-
-
-async def test_entering_a_room_that_never_went_live_is_no_guide_touch(town: Town) -> None:
-    guide, _ = await town.promoter(PromoterKind.GUIDE, store_id=new_id())
-    early, late = new_id(), new_id()
-    room, _ = await town.room(guide=guide, live=False)
-    await town.enter(early, room)
-    assert (await town.buy(early)).guide_id is None
-    async with town.db.transaction() as session:
-        await attribution.start_room(session, room)
-    assert (await town.buy(early)).guide_id == guide
-    async with town.db.transaction() as session:
-        await attribution.close_room(session, room)
-    await town.enter(late, room)
-    assert (await town.buy(late)).guide_id is None, "they came after its end"
-
-
-async def test_a_visit_to_a_room_is_credited_for_a_day_and_for_its_shelf(town: Town) -> None:
-    buyer = new_id()
-    room, store = await town.room()
-    await town.enter(buyer, room)
-    credit = await town.buy(buyer)
-    assert (credit.room_id, credit.room_reason) == (room, Reason.ROOM_TOUCH)
-    assert (credit.store_id, credit.store_reason) == (store, Reason.ROOM_STORE)
-    assert (await town.buy(buyer, OTHER_PRODUCT)).room_id is None
-    async with town.db.transaction() as session:
-        await attribution.unshelve(session, room, PRODUCT)
-    assert (await town.buy(buyer)).room_id == room, "it was on the shelf when they came"
-    await town.age(24 * 3600 + 1)
-    assert (await town.buy(buyer)).room_id is None
-
-
-async def test_a_visit_after_the_room_has_ended_earns_it_nothing(town: Town) -> None:
-    buyer = new_id()
-    room, _ = await town.room()
-    async with town.db.transaction() as session:
-        await attribution.close_room(session, room)
-    await town.enter(buyer, room)
-    assert (await town.buy(buyer)).room_id is None
-
-
-async def test_visitors_who_come_early_count_once_the_room_is_live(town: Town) -> None:
-    buyer = new_id()
-    room, _ = await town.room(live=False)
-    await town.enter(buyer, room)
-    assert (await town.buy(buyer)).room_id is None
-    async with town.db.transaction() as session:
-        await attribution.start_room(session, room)
-    assert (await town.buy(buyer)).room_id == room
-
-
-async def test_a_product_taken_off_before_the_visit_is_not_credited(town: Town) -> None:
-    buyer = new_id()
-    room, _ = await town.room()
-    async with town.db.transaction() as session:
-        await attribution.unshelve(session, room, PRODUCT)
-    await town.enter(buyer, room)
-    assert (await town.buy(buyer)).room_id is None
 
 
 async def test_each_party_names_its_own_touchpoint_and_a_bond_none(town: Town, db: Database) -> None:

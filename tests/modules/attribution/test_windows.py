@@ -11,16 +11,11 @@ from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.ids import new_id
 from tests import sql
-from tests.modules.attribution.test_touches import OTHER_PRODUCT, Town, distributor
+from tests.modules.attribution.conftest import OTHER_PRODUCT, Town, distributor
 from tests.modules.stores.chain import Person, build, first_headquarters
 
 RULES = "/v1/admin/attribution/rules"
 DAY_S = 24 * 3600
-
-
-@pytest.fixture
-def town(db: Database) -> Town:
-    return Town(db)
 
 
 def windows(share_s: int, room_s: int, guide_s: int) -> dict[str, int]:

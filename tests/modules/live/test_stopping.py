@@ -28,8 +28,7 @@ async def test_a_loop_that_loses_its_cancellation_ends_all_the_same(settings: Se
                 raise
         return 60.0 if test_is_over.is_set() else 0.0
 
-    loop = asyncio.create_task(rooms._forever(deaf))
-    rooms._tasks.add(loop)
+    loop = rooms._tasks.spawn(rooms._forever(deaf))
     await waiting.wait()
     closing = asyncio.create_task(rooms.close())
     stopped, _ = await asyncio.wait({closing}, timeout=10)

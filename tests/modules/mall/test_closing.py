@@ -24,12 +24,12 @@ from tests.wechat_words import pay_in_silence, simulator_of
 async def test_no_payment_is_prepared_once_the_time_is_over(shop: Shop, stage: Stage, db: Database) -> None:
     buyer = await shop.customer()
     order = (await buyer.order())["order"]
-    asked = len(simulator_of(stage).calls)
+    calls_before = len(simulator_of(stage).calls)
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE mall_order SET expires_at = clock_timestamp() - interval '1 second'")
     late = await buyer.post(f"/v1/mall/orders/{order['id']}/payment")
     assert (late.status_code, late.json()["code"]) == (409, "order_not_payable")
-    assert len(simulator_of(stage).calls) == asked
+    assert len(simulator_of(stage).calls) == calls_before
 
 
 async def test_a_new_charge_closes_the_old_one_at_wechat(shop: Shop, stage: Stage, db: Database) -> None:

@@ -175,10 +175,10 @@ async def test_a_refund_that_wechat_does_not_take_waits_for_a_person_and_is_not_
     forgotten.clear()
     await run_jobs()
     await a_minute_passes(db)
-    asked = len(simulator_of(stage).calls)
+    calls_before = len(simulator_of(stage).calls)
     for _ in range(3):
         await jobs.sweep_refunds(runtime)
-    assert len(simulator_of(stage).calls) == asked
+    assert len(simulator_of(stage).calls) == calls_before
     await drain()
     assert await states(db, agreed) == ("refused", "stuck")
     assert await events(db, "payments.refund_stuck") == 1

@@ -56,9 +56,9 @@ async def test_the_whole_round_from_prepay_to_the_refund_notification(town: Town
     assert town.shop.taken[-1].event_type == "REFUND.SUCCESS"
     assert (refund.state, refund.refund_fen, refund.refund_id) == (RefundState.SUCCESS, 2_800, accepted.refund_id)
     assert refund.succeeded_at is not None
-    asked = await town.pay.query_refund(request["out_refund_no"])
-    assert asked is not None
-    assert replace(asked, currency=None, mchid=town.pay.mchid) == refund, "each names what the other leaves out"
+    found = await town.pay.query_refund(request["out_refund_no"])
+    assert found is not None
+    assert replace(found, currency=None, mchid=town.pay.mchid) == refund, "each names what the other leaves out"
     partly = await town.pay.query(number)
     assert partly is not None
     assert partly.state == TradeState.REFUND

@@ -7,145 +7,19 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
-import redis.asyncio as redis
 import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app.core.embedded as embedded
-from app.core.embedded import EngineFailed, EngineNotReady, engines, postgres_binary
-from app.core.embedded.claims import Claims
+from app.core.embedded import EngineFailed, engines, postgres_binary
 from app.core.embedded.places import _digest
 from app.core.embedded.processes import began
 from app.core.settings import Settings
-
-ENGINES = ("postgres", "valkey")
-OTHER_PROCESS = """
-import json, os, sys, time
-from app.core.embedded import engines
-from app.core.settings import Settings
-with engines(Settings(_env_file=None, environment="test", data_dir=sys.argv[1])) as settings:
-    forked = 0
-    if "fork" in sys.argv:
-        forked = os.fork()
-        if forked == 0:
-            time.sleep(600)
-            os._exit(0)
-    print(json.dumps([settings.database_url, settings.redis_url, forked]), flush=True)
-    sys.stdin.read()
-"""
-
-
-class Other:
-    """Another process inside `engines`, until it is told to leave or killed."""
-
-    def __init__(self, data_dir: Path, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", OTHER_PROCESS, str(data_dir), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | environment,
-        )
-        self.forked = 0
-
-    def urls(self) -> list[str]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "the other process ended without a word"
-        *urls, self.forked = json.loads(line)
-        return urls
-
-    def leave(self) -> None:
-        self.process.communicate(timeout=30)
-        assert self.process.returncode == 0
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(30)
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            pipe.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Callable[..., Other]]:
-    started: list[Other] = []
-
-    def start(data_dir: Path, *arguments: str, **environment: str) -> Other:
-        started.append(Other(data_dir, *arguments, **environment))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.kill()
-        if one.forked:
-            os.kill(one.forked, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def ground() -> Iterator[Path]:
-    """A folder that every user can pass through, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="siyu-engines-")).resolve()
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def ready_made(ground: Path) -> Path:
-    """A cluster that has been started once."""
-    with engines(configured(ground / "ready-made")):
-        pass
-    return ground / "ready-made" / "postgres"
-
-
-@pytest.fixture
-def data_dir(ground: Path, ready_made: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=ground))
-    folder.chmod(0o711)
-    shutil.copytree(ready_made, folder / "postgres")
-    return folder
-
-
-def configured(data_dir: Path, **values: Any) -> Settings:
-    return Settings(_env_file=None, **({"environment": "test", "data_dir": data_dir} | values))
-
-
-def pid_of(engine: str, data_dir: Path) -> int:
-    return int(json.loads((data_dir / "run" / f"{engine}.json").read_text())["pid"])
-
-
-def eventually(condition: Callable[[], object], within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
-
-
-async def ask(settings: Settings | str, query: str) -> Any:
-    url = settings if isinstance(settings, str) else settings.database_url
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
-@contextlib.asynccontextmanager
-async def valkey(settings: Settings) -> Any:
-    assert settings.redis_url is not None
-    async with redis.from_url(settings.redis_url, decode_responses=True) as client:
-        yield client
+from tests.core.embedded.conftest import ENGINES, Other, ask, configured, eventually, pid_of, valkey
 
 
 async def test_the_first_start_gives_two_empty_servers_on_private_sockets_only(ground: Path) -> None:
@@ -195,53 +69,11 @@ async def test_rows_survive_a_restart_and_a_dropped_database_is_made_again(data_
         assert await ask(settings, "SELECT to_regclass('kept')") is None
 
 
-async def test_a_second_process_attaches_and_leaves_without_stopping_anything(
-    data_dir: Path, other: Callable[..., Other]
-) -> None:
-    owner = other(data_dir)
-    urls = owner.urls()
-    with engines(configured(data_dir)) as settings:
-        assert [settings.database_url, settings.redis_url] == urls
-        await ask(settings, "CREATE TABLE seen AS SELECT 1 AS n")
-        async with valkey(settings) as client:
-            await client.set("seen", "1")
-    third = other(data_dir)
-    assert third.urls() == urls
-    third.leave()
-    with engines(configured(data_dir)) as settings:
-        assert await ask(settings, "SELECT n FROM seen") == 1
-        async with valkey(settings) as client:
-            assert await client.get("seen") == "1"
-        pids = [pid_of(engine, data_dir) for engine in ENGINES]
-        owner.leave()
-        assert [began(pid) for pid in pids] == [None, None]
-
-
-async def test_a_second_call_in_the_same_process_attaches(data_dir: Path) -> None:
-    with engines(configured(data_dir)) as outer:
-        with engines(configured(data_dir)) as inner:
-            assert inner == outer
-        assert await ask(outer, "SELECT 1") == 1
-
-
 def test_configured_urls_start_nothing_and_touch_no_disk(ground: Path) -> None:
     settings = configured(ground / "untouched", database_url="postgresql://elsewhere/x", redis_url="redis://elsewhere")
     with engines(settings) as same:
         assert same is settings
     assert not (ground / "untouched").exists()
-
-
-async def test_only_the_server_that_is_not_configured_is_started(data_dir: Path, other: Callable[..., Other]) -> None:
-    with engines(configured(data_dir, database_url="postgresql://elsewhere/x")) as settings:
-        assert settings.database_url == "postgresql://elsewhere/x"
-        async with valkey(settings) as client:
-            assert await client.ping()
-        assert not (data_dir / "run" / "postgres.log").exists()
-        whole = other(data_dir)  # wants both: attaches to the one and owns the other
-        assert whole.urls()[1] == settings.redis_url
-        whole.leave()
-        async with valkey(settings) as client:
-            assert await client.ping()
 
 
 @pytest.mark.parametrize("next_start", ["later", "at once"])
@@ -333,38 +165,6 @@ async def test_any_path_will_do(data_dir: Path, name: str, other: Callable[..., 
         async with valkey(settings) as client:
             assert await client.ping()
         assert other(odd).urls() == [settings.database_url, settings.redis_url]
-
-
-def test_programs_that_start_together_share_one_pair_of_servers(data_dir: Path, other: Callable[..., Other]) -> None:
-    together = [other(data_dir) for _ in range(4)]
-    urls = [one.urls() for one in together]
-    assert urls == [urls[0]] * 4
-    for engine, start in (("postgres", "starting PostgreSQL"), ("valkey", "Valkey is starting")):
-        assert (data_dir / "run" / f"{engine}.log").read_text().count(start) == 1
-        assert json.loads((data_dir / "run" / f"{engine}.json").read_text())["owner"] in [
-            one.process.pid for one in together
-        ]
-
-
-def test_an_owner_that_never_gets_ready_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "START_WITHIN_S", 0.2)
-    (data_dir / "run").mkdir()
-    with Claims(data_dir / "run") as claims:
-        assert claims.take(ENGINES) == {"postgres": None, "valkey": None}
-        with pytest.raises(EngineNotReady, match="postgres is owned by another process"), engines(configured(data_dir)):
-            pass
-
-
-def test_one_who_waits_takes_over_when_the_owner_goes(data_dir: Path, other: Callable[..., Other]) -> None:
-    (data_dir / "run").mkdir()
-    (data_dir / "run").chmod(0o711)
-    with Claims(data_dir / "run") as claims:
-        claims.take(ENGINES)
-        gate = data_dir / "run" / "gate.lock"
-        gate.unlink()
-        waiting = other(data_dir)
-        eventually(gate.exists)
-    assert waiting.urls()
 
 
 @pytest.mark.parametrize("ending", [RuntimeError, KeyboardInterrupt])
