@@ -30,6 +30,15 @@ def openapi() -> dict[str, Any]:
     return the_app().openapi()
 
 
+def operations() -> list[tuple[str, dict[str, Any]]]:
+    """Every operation of the document by its method and path."""
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
 def _walk(routes: list[Any]) -> Iterator[APIRoute]:
     for route in routes:
         if isinstance(route, APIRoute):
