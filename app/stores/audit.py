@@ -48,28 +48,31 @@ def _total_is_its_entries(table: str, key: str) -> str:
 _GUIDES_PART = """CASE WHEN guide_id IS NULL THEN 0
                        ELSE ({amount} * guide_bps + CASE WHEN guide_first THEN 5000 ELSE 4999 END) / 10000 END"""
 
+_DEFAULT = "'00000000-0000-0000-0000-000000000000'::uuid"
+
 # Every line that was sold, and of refunds what was left of it before and after, under the rule that its entries name.
 _LINES = f"""
-    lines AS (
-        SELECT a.type, a.payload, l AS line, (l ->> 'line_id')::uuid AS line_id,
+    rules AS (
+        SELECT r.id, coalesce(sum((p.part ->> 'bps')::int), 0) AS guide_bps, coalesce(bool_or(p.place = 1), false) AS guide_first
+        FROM (SELECT id, parts FROM stores_split_rule UNION ALL SELECT {_DEFAULT}, :default_parts::jsonb) r
+        LEFT JOIN LATERAL jsonb_array_elements(r.parts) WITH ORDINALITY AS p(part, place) ON p.part ->> 'role' = 'guide'
+        GROUP BY r.id
+    ), lines AS (
+        SELECT a.type, (a.payload ->> 'order_id')::uuid AS order_id, (l ->> 'line_id')::uuid AS line_id,
+               (a.payload ->> CASE a.type WHEN :paid THEN 'order_id' ELSE 'refund_id' END)::uuid AS source_id,
+               (a.payload ->> CASE a.type WHEN :paid THEN 'paid_at' ELSE 'agreed_at' END)::timestamptz AS business_at,
+               (l -> 'credit' ->> 'store_id')::uuid AS store_id, (l -> 'credit' ->> 'guide_id')::uuid AS guide_id,
                (l ->> 'goods_paid_fen')::bigint - coalesce((l ->> 'refunded_before_fen')::bigint, 0) AS before_fen,
-               coalesce((l ->> 'amount_fen')::bigint, 0) AS amount_fen,
-               (a.payload ->> CASE a.type WHEN :paid THEN 'order_id' ELSE 'refund_id' END)::uuid AS source_id
+               coalesce((l ->> 'amount_fen')::bigint, 0) AS amount_fen
         FROM applied a CROSS JOIN jsonb_array_elements(a.payload -> 'lines') AS l WHERE a.type IN (:paid, :refunded)
     ), ruled AS (
-        SELECT l.type, l.line_id, l.source_id, (l.payload ->> 'order_id')::uuid AS order_id,
-               (l.payload ->> CASE l.type WHEN :paid THEN 'paid_at' ELSE 'agreed_at' END)::timestamptz AS business_at,
-               (l.line -> 'credit' ->> 'store_id')::uuid AS store_id, (l.line -> 'credit' ->> 'guide_id')::uuid AS guide_id,
+        SELECT l.type, l.line_id, l.source_id, l.order_id, l.business_at, l.store_id, l.guide_id,
                CASE l.type WHEN :paid THEN 0 ELSE l.before_fen END AS from_fen, l.before_fen - l.amount_fen AS to_fen,
-               coalesce(g.bps, 0) AS guide_bps, coalesce(g.place = 1, false) AS guide_first
+               r.guide_bps, r.guide_first
         FROM lines l
-        LEFT JOIN (SELECT DISTINCT line_id, source_id, rule_id FROM stores_performance) e USING (line_id, source_id)
-        LEFT JOIN stores_split_rule r ON r.id = e.rule_id
-        LEFT JOIN LATERAL (
-            SELECT (p.part ->> 'bps')::bigint AS bps, p.place
-            FROM jsonb_array_elements(coalesce(r.parts, :default_parts::jsonb)) WITH ORDINALITY AS p(part, place)
-            WHERE p.part ->> 'role' = 'guide'
-        ) g ON true
+        LEFT JOIN (SELECT line_id, source_id, max(rule_id::text)::uuid AS rule_id FROM stores_performance
+                   GROUP BY line_id, source_id) e USING (line_id, source_id)
+        JOIN rules r ON r.id = coalesce(e.rule_id, {_DEFAULT})
     ), parted AS (
         SELECT type, line_id, source_id, order_id, business_at, store_id, guide_id, to_fen - from_fen AS whole_fen,
                {_GUIDES_PART.format(amount="to_fen")} - {_GUIDES_PART.format(amount="from_fen")} AS guides_fen
