@@ -11,6 +11,6 @@ MANIFEST = Manifest(
         "stores: staff": "The organisation, its staff and stores, and their performance.",
     },
     consumers=consumers.CONSUMERS,
-    audits=[audit.audit],
+    audits=[audit.audit_entries, audit.audit_totals],
     tables=[OrganisationUnit, Store, ChosenStore, Staff, SplitRuleRow, Performance, PartyDay, PathDay],
 )
