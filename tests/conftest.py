@@ -22,6 +22,7 @@ import pytest
 import structlog
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from xdist.scheduler import LoadScopeScheduling
 
 from app import modules
 from app.core import redis as core_redis
@@ -72,6 +73,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = bounded(item.obj)
+
+
+class _TogetherOrAlone(LoadScopeScheduling):
+    """Tests of the history go to one process, which generates it once; every other test to whichever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "history" if nodeid.startswith("tests/history/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    # pytest-xdist 3.8 groups by the ids of tests, which pytest 9.2 no longer lets it write.
+    return _TogetherOrAlone(config, log)  # type: ignore[arg-type]  # the hook leaves its log untyped
 
 
 @pytest.fixture(scope="session")
