@@ -122,7 +122,7 @@ class Collector:
         paid = await flows.close_at_wechat(runtime, dead)
         async with runtime.db.transaction() as session:
             if paid is not None:
-                await self.take(session, runtime.settings, paid)
+                await self.settle(session, runtime.settings, dead, paid)
             due = await self.still_due(session, dead.subject_id)
             if due is None:
                 return None
@@ -149,9 +149,9 @@ class Collector:
         async with runtime.db.transaction() as session:
             unsettled = await charges.charges_to_ask(session, subject_id)
         for charge in unsettled:
-            transaction = await flows.ask(runtime, charge)
-            if transaction is not None:
-                await self._take_alone(runtime, transaction)
+            paid = await flows.ask(runtime, charge)
+            if paid is not None:
+                await self._settle(runtime, charge, paid)
 
     async def close(self, runtime: Runtime, subject_id: UUID) -> Collection[UUID]:
         """Close every open charge of a subject at WeChat, settling what turns out to be paid; the charges' ids.
@@ -162,31 +162,23 @@ class Collector:
         async with runtime.db.transaction() as session:
             open_ones = await charges.open_charges(session, subject_id)
         for charge in open_ones:
-            await self._close_or_take(runtime, charge)
+            await self._close_or_settle(runtime, charge)
         return {charge.id for charge in open_ones}
 
     async def close_overdue(self, runtime: Runtime, charge: Charge) -> None:
         """Close a charge whose time is over, whatever became of its subject, unless WeChat turns out to have its money."""
-        await self._close_or_take(runtime, charge)
+        await self._close_or_settle(runtime, charge)
         async with runtime.db.transaction() as session:
             await charges.close_charge(session, charge.id)
 
-    async def _close_or_take(self, runtime: Runtime, charge: Charge) -> None:
+    async def _close_or_settle(self, runtime: Runtime, charge: Charge) -> None:
         paid = await flows.close_at_wechat(runtime, charge)
         if paid is not None:
-            await self._take_alone(runtime, paid)
+            await self._settle(runtime, charge, paid)
 
-    async def _take_alone(self, runtime: Runtime, transaction: Transaction) -> Outcome:
+    async def _settle(self, runtime: Runtime, charge: Charge, paid: Transaction) -> None:
         async with runtime.db.transaction() as session:
-            return await self.take(session, runtime.settings, transaction)
-
-    async def take(self, session: Session, settings: Settings, transaction: Transaction) -> Outcome:
-        """Take a paid transaction of this kind into its subject, once. The caller commits in every case."""
-        charge = await charges.charge_of(session, transaction)
-        if charge is None or charge.subject_kind != self.kind:
-            await record_discrepancy(session, transaction, kind=DiscrepancyKind.UNKNOWN, charge=charge)
-            return Outcome.MISMATCH
-        return await self.settle(session, settings, charge, transaction)
+            await self.settle(session, runtime.settings, charge, paid)
 
 
 class Collectors:

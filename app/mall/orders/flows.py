@@ -37,9 +37,12 @@ async def place_order(runtime: Runtime, actor: Actor, key: Key, request: OrderCr
         # A resumed request may find it paid or closed already.
         if placed.order.row.status is OrderStatus.UNPAID:
             payment = await COLLECTOR.prepay(runtime, placed.charge, description=_description(placed.order))
-            if payment is None:
-                placed = await _placed(runtime, actor, order_id)
-        return Reply(201, PlacedView(order=buyers_view(placed.order, []), payment=payment).model_dump_json().encode())
+        if payment is not None:
+            order = buyers_view(placed.order, sent_back=[])  # of an unpaid order nothing went back
+        else:
+            async with runtime.db.transaction() as session:
+                order = await order_of_customer(session, actor.id, order_id)
+        return Reply(201, PlacedView(order=order, payment=payment).model_dump_json().encode())
 
     return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)
 
