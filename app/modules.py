@@ -12,10 +12,11 @@ from typing import TypeVar
 from fastapi import APIRouter
 from sqlmodel import SQLModel
 
-from app.core import housekeeping, log_audit, models
+from app.core import housekeeping, models
 from app.core.errors import AppError
 from app.core.events import Consumer
 from app.core.jobs import Cron, Job
+from app.core.log_audit import log_audit
 from app.core.manifest import Audit, Manifest
 from app.core.settings import ModuleSettings
 from app.payments import Collector
@@ -136,7 +137,7 @@ def transfers() -> dict[str, frozenset[str]]:
 @cache
 def audits() -> dict[str, Sequence[Audit]]:
     """The audits of core and of each module that has some."""
-    found: dict[str, Sequence[Audit]] = {"core": [log_audit.audit]}
+    found: dict[str, Sequence[Audit]] = {"core": [log_audit([consumer.name for consumer in consumers()])]}
     for name, manifest in manifests().items():
         if audits := [*manifest.audits, *(audit(transfers()) for audit in manifest.transfer_audits)]:
             found[name] = audits

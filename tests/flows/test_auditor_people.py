@@ -17,8 +17,7 @@ from app.stores.splits import set_rule
 from tests import sql
 from tests.audit import audit
 from tests.conftest import Drain, Stage
-from tests.flows.test_auditor import RunJobs, breaches_of, post
-from tests.modules.live.conftest import host, room  # noqa: F401  fixtures
+from tests.flows.test_auditor import RunJobs, Seeds, assert_each_is_found, post
 from tests.overlap import beside
 from tests.shop import Person, Shop
 
@@ -32,6 +31,17 @@ async def seller(shop: Shop, hq: Person, inviter: str | None = None) -> tuple[Pe
     return person, decided.json()["distributor"]
 
 
+async def buy_and_tip(buyer: Person, link: str, room: dict[str, Any], *, quantity: int, tip_fen: int) -> dict[str, Any]:
+    """A buyer comes by a link into a room, buys there, and tips the host."""
+    await buyer.post("/v1/touches", json={"touchpoint": link})
+    await buyer.post(f"/v1/live/rooms/{room['id']}/tickets")
+    placed = await buyer.order(quantity)
+    await buyer.pay(placed)
+    path, key = f"/v1/live/rooms/{room['id']}/tips", {"Idempotency-Key": uuid4().hex}
+    await buyer.pay((await buyer.post(path, json={"amount_fen": tip_fen}, headers=key)).json())
+    return placed
+
+
 @pytest.fixture
 async def earned(
     shop: Shop,
@@ -39,8 +49,8 @@ async def earned(
     db: Database,
     drain: Drain,
     run_jobs: RunJobs,
-    host: Person,  # noqa: F811
-    room: dict[str, Any],  # noqa: F811
+    host: Person,
+    room: dict[str, Any],
 ) -> None:
     """A line credited to two distributors, a guide, a store and a room, refunded twice in part; and a tip."""
     hq = await shop.staff("hq")
@@ -60,14 +70,7 @@ async def earned(
     await host.put(f"/v1/admin/live/rooms/{room['id']}/pinned", json={"product": product})
     link = (await sharer.post("/v1/shares", json={"product": product})).json()
     buyer = await shop.customer()
-    await buyer.post("/v1/touches", json={"touchpoint": link["id"]})
-    await buyer.post(f"/v1/live/rooms/{room['id']}/tickets")
-    placed = await buyer.order(3)
-    await buyer.pay(placed)
-    tip = await buyer.post(
-        f"/v1/live/rooms/{room['id']}/tips", json={"amount_fen": 1001}, headers={"Idempotency-Key": uuid4().hex}
-    )
-    await buyer.pay(tip.json())
+    placed = await buy_and_tip(buyer, link["id"], room, quantity=3, tip_fen=1001)
     for amount_fen in (3_333, 7_777):
         refund = {"lines": [{"line": placed["order"]["lines"][0]["id"], "amount_fen": amount_fen}], "reason": "差价"}
         await hq.post(
@@ -90,7 +93,7 @@ async def earned(
 X = "'00000000-0000-7000-8000-0000000000aa'"
 HOST = "(SELECT host_id FROM live_tip)"
 
-SEEDS: dict[str, tuple[str, list[str]]] = {
+SEEDS: Seeds = {
     "the store is given what is the guide's": (
         """UPDATE stores_performance SET amount_fen = amount_fen + CASE role WHEN 'store' THEN 1 ELSE -1 END
            WHERE kind = 'sale';
@@ -172,13 +175,7 @@ SEEDS: dict[str, tuple[str, list[str]]] = {
 
 
 async def test_one_wrong_row_is_found_as_what_it_is(db: Database, earned: None) -> None:
-    wrong: dict[str, Any] = {}
-    for name, (seed, expected) in SEEDS.items():
-        found = await breaches_of(db, seed)
-        if len(found) != len(expected) or not all(part in said for part, said in zip(expected, found, strict=False)):
-            wrong[name] = found
-    assert wrong == {}
-    assert await audit(db) == []
+    await assert_each_is_found(db, SEEDS)
 
 
 async def test_rules_that_were_still_being_set_at_a_sale_are_no_breach(
@@ -188,8 +185,8 @@ async def test_rules_that_were_still_being_set_at_a_sale_are_no_breach(
     drain: Drain,
     run_jobs: RunJobs,
     earned: None,
-    host: Person,  # noqa: F811
-    room: dict[str, Any],  # noqa: F811
+    host: Person,
+    room: dict[str, Any],
 ) -> None:
     """A version counts from when it was added, and is seen from its commit: what was recorded in between went by the one
     before."""
@@ -198,12 +195,7 @@ async def test_rules_that_were_still_being_set_at_a_sale_are_no_breach(
     async def sell() -> dict[str, Any]:
         async with db.transaction() as session:
             link = await sql.fetchval(session, "SELECT id FROM attribution_touchpoint WHERE kind = 'share'")
-        await buyer.post("/v1/touches", json={"touchpoint": wire("tpt", link)})
-        await buyer.post(f"/v1/live/rooms/{room['id']}/tickets")
-        placed = await buyer.order(1)
-        await buyer.pay(placed)
-        path, key = f"/v1/live/rooms/{room['id']}/tips", {"Idempotency-Key": "t"}
-        await buyer.pay((await buyer.post(path, json={"amount_fen": 999}, headers=key)).json())
+        placed = await buy_and_tip(buyer, wire("tpt", link), room, quantity=1, tip_fen=999)
         await drain()
         return placed
 
