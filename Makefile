@@ -34,7 +34,7 @@ demo: $(READY) ## play the first sale on a fresh brand and check every sum
 	@$(BIN)/siyu demo
 
 test: $(TOOLS) ## the whole test suite on the embedded engines
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 check: $(TOOLS) ## format, lint, types, import contracts, migrations, tests
 	$(BIN)/ruff format --check .

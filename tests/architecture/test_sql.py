@@ -111,7 +111,7 @@ async def test_planted_columns_that_do_not_fit_are_found(db: Database, row: type
             ("1 AS id, 2 AS to", False),
         ):
             statement = Statement(f"SELECT {columns}", row)
-            registered().remove(statement)  # type: ignore[attr-defined]
+            registered().remove(statement)  # type: ignore[attr-defined]  # a list, which nobody else changes
             assert (does_not_fit(row, await columns_of(session, statement)) is None) is fits
 
 

@@ -9,8 +9,6 @@ from app import modules
 from app.core.db import Database, Session
 from tests.history.generated import History
 
-pytestmark = pytest.mark.xdist_group("history")
-
 _S_PER_ORDER = 50e-6
 """Of one module's audit, on a machine that has other things to do; reading a table once per order takes minutes."""
 

@@ -25,8 +25,6 @@ from app.stores.schemas import By
 from tests.history.generated import History
 from tests.history.measured import REPORT_MS, TIMES, blocks, elapsed_ms, noted
 
-pytestmark = pytest.mark.xdist_group("history")
-
 NOBODY = UUID(int=0)
 BLOCKS = 400
 """Of one look for what is due, and of one quote."""

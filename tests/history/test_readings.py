@@ -16,8 +16,6 @@ from tests.architecture.surface import openapi
 from tests.history.generated import History
 from tests.history.measured import REPORT_MS, TIMES, blocks, elapsed_ms, noted
 
-pytestmark = pytest.mark.xdist_group("history")
-
 LIST_MS = 50
 STEADY_MS = 20
 """Below this, twice the first is noise."""

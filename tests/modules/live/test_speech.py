@@ -61,22 +61,14 @@ async def test_a_no_break_space_and_an_emoji_are_said_as_they_are(hall: Hall) ->
     assert viewer.texts() == [text]
 
 
-async def test_an_over_long_frame_closes_the_socket_cleanly(hall: Hall) -> None:
+@pytest.mark.parametrize(("content", "code"), [(b"x" * 5_000, 1009), (b"\xff\xfe", 1007)], ids=["long", "not UTF-8"])
+async def test_a_frame_that_cannot_be_read_closes_the_socket_cleanly(hall: Hall, content: bytes, code: int) -> None:
     viewer = await hall.enter()
-    await viewer.send(type="say", id="a", text="x" * 5_000)
+    viewer.socket.transport.write(Frame(Opcode.TEXT, content).serialize(mask=True))
     with pytest.raises(ConnectionClosed) as closed:
         await viewer.until("bye")
     assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1009
-
-
-async def test_text_that_is_not_utf8_closes_the_socket(hall: Hall) -> None:
-    viewer = await hall.enter()
-    viewer.socket.transport.write(Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True))
-    with pytest.raises(ConnectionClosed) as closed:
-        await viewer.until("bye")
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1007
+    assert closed.value.rcvd.code == code
 
 
 async def test_who_talks_too_fast_is_told_when_to_go_on(hall: Hall) -> None:
