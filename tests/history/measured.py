@@ -64,3 +64,12 @@ async def elapsed_ms(call: Callable[[], Awaitable[Any]]) -> float:
     began = time.perf_counter()
     await call()
     return (time.perf_counter() - began) * 1_000
+
+
+def steady(took_ms: Sequence[float], *, at_least_ms: float) -> bool:
+    """Whether the later half is at most twice the first call, or twice `at_least_ms` where that is more.
+
+    PostgreSQL may settle on a generic plan at the sixth execution, and then every later one is slow. The fastest of
+    them tells this from a busy machine, which slows some.
+    """
+    return min(took_ms[len(took_ms) // 2 :]) <= 2 * max(took_ms[0], at_least_ms)

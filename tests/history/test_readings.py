@@ -14,7 +14,7 @@ from app.core.db import Database
 from app.core.ids import wire
 from tests.architecture.surface import openapi
 from tests.history.generated import History
-from tests.history.measured import REPORT_MS, TIMES, blocks, elapsed_ms, noted
+from tests.history.measured import REPORT_MS, TIMES, blocks, elapsed_ms, noted, steady
 
 LIST_MS = 50
 STEADY_MS = 20
@@ -141,10 +141,9 @@ async def test_every_list_and_report_costs_what_it_shows(
         bound_ms, bound_blocks = (REPORT_MS, REPORT_BLOCKS) if report else (LIST_MS, LIST_BLOCKS)
         with noted(monkeypatch) as ran:
             took_ms = await ten_times(old_api, tokens, reading)
-        first, *later = took_ms
-        if sorted(later)[len(later) // 2] > bound_ms:
+        if sorted(took_ms)[TIMES // 2] > bound_ms:
             wrong[f"{reading} (time)"] = ", ".join(f"{ms:.0f}" for ms in took_ms)
-        if sorted(later)[-2] > 2 * max(first, STEADY_MS):
+        if not steady(took_ms, at_least_ms=STEADY_MS):
             wrong[f"{reading} (unsteady)"] = ", ".join(f"{ms:.0f}" for ms in took_ms)
         touched = {one.sql: await blocks(old_db, one) for one in {one.sql: one for one in ran}.values()}
         if sum(touched.values()) > bound_blocks:
