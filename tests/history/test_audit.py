@@ -9,7 +9,7 @@ from app import modules
 from app.core.db import Database, Session
 from tests.history.generated import History
 
-_S_PER_ORDER = 50e-6
+_S_PER_ORDER = 100e-6
 """Of one module's audit, on a machine that has other things to do; reading a table once per order takes minutes."""
 
 Audit = Callable[[Session], Awaitable[list[str]]]
