@@ -116,16 +116,38 @@ _OF_MONEY = checks(
             FULL JOIN (SELECT source_id AS id, (payee_id, book, amount_fen, clawed_back_fen, releases_at)::text AS said
                        FROM payees_hold WHERE source = :source) h USING (id)
             WHERE c.said IS DISTINCT FROM h.said""",
-        "commission {id} is {was}, its own events tell of {due}": """
-            SELECT coalesce(c.id, e.id) AS id, coalesce(c.said, 'none') AS was, coalesce(e.said, 'none') AS due
-            FROM (SELECT id, (amount_fen, clawed_back_fen)::text AS said FROM distribution_commission) c
+        "commission {id} was held as {was}, its CommissionHeld event tells of {due}": """
+            SELECT coalesce(c.id, e.id) AS id, coalesce(c.said, 'nothing') AS was, coalesce(e.said, 'nothing') AS due
+            FROM (SELECT c.id, (c.distributor_id, c.order_id, c.line_id, c.level, c.book, c.base_fen, c.rate_bps, c.amount_fen,
+                                h.releases_at)::text AS said
+                  FROM distribution_commission c LEFT JOIN payees_hold h ON h.source = :source AND h.source_id = c.id) c
             FULL JOIN (
-                SELECT (payload ->> 'commission_id')::uuid AS id,
-                       (coalesce(sum((payload ->> 'amount_fen')::bigint) FILTER (WHERE type = :held), 0)::bigint,
-                        coalesce(sum((payload ->> 'amount_fen')::bigint) FILTER (WHERE type = :clawed_back), 0)::bigint
-                       )::text AS said
-                FROM told WHERE type IN (:held, :clawed_back) GROUP BY 1
+                SELECT stream AS id,
+                       ((payload ->> 'distributor_id')::uuid, (payload ->> 'order_id')::uuid, (payload ->> 'line_id')::uuid,
+                        (payload ->> 'level')::int, payload ->> 'book', (payload ->> 'base_fen')::bigint,
+                        (payload ->> 'rate_bps')::int, (payload ->> 'amount_fen')::bigint,
+                        (payload ->> 'releases_at')::timestamptz)::text AS said
+                FROM told WHERE type = :held
             ) e USING (id)
+            WHERE c.said IS DISTINCT FROM e.said""",
+        "commission {id} was told to be held {was} times": """
+            SELECT stream AS id, count(*) AS was FROM told WHERE type = :held GROUP BY stream HAVING count(*) > 1""",
+        "{was} of commission {id} was taken back for refund {refund_id}, CommissionClawedBack events tell of {due}": """
+            SELECT coalesce(c.id, e.id) AS id, coalesce(c.refund_id, e.refund_id) AS refund_id,
+                   coalesce(c.said, 'nothing') AS was, coalesce(e.said, 'nothing') AS due
+            FROM (SELECT c.id, t.reason_id AS refund_id,
+                         (t.amount_fen, c.distributor_id, c.order_id, c.line_id, c.level, c.book)::text AS said
+                  FROM payees_clawback t JOIN payees_hold h ON h.id = t.hold_id AND h.source = :source
+                  JOIN distribution_commission c ON c.id = h.source_id) c
+            FULL JOIN (
+                SELECT stream AS id, (payload ->> 'refund_id')::uuid AS refund_id,
+                       (sum((payload ->> 'amount_fen')::bigint)::bigint, (payload ->> 'distributor_id')::uuid,
+                        (payload ->> 'order_id')::uuid, (payload ->> 'line_id')::uuid, (payload ->> 'level')::int,
+                        payload ->> 'book')::text AS said
+                FROM told WHERE type = :clawed_back
+                GROUP BY stream, payload ->> 'refund_id', payload ->> 'distributor_id', payload ->> 'order_id',
+                         payload ->> 'line_id', payload ->> 'level', payload ->> 'book'
+            ) e USING (id, refund_id)
             WHERE c.said IS DISTINCT FROM e.said""",
     },
     told=True,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from app.core.audits import breaches_of, checks
 from app.core.db import Session
-from app.ledger.schemas import LIABILITIES_WITH_BALANCE, WITH_BALANCE
+from app.ledger.schemas import IN_POINTS, LIABILITIES_WITH_BALANCE, WITH_BALANCE, Unit
 
 _CHECKS = checks(
     {
@@ -21,6 +21,13 @@ _CHECKS = checks(
                 FROM ledger_entry WHERE account = ANY(:with_balance) GROUP BY account, book, unit, owner
             ) e USING (account, book, unit, owner)
             WHERE coalesce(b.balance_fen, 0) <> coalesce(e.entries_fen, 0)""",
+        "transfer {transfer_id} moves {was} of {account}, which is kept {due}": """
+            SELECT transfer_id, account, concat_ws(' of ', unit, owner) AS was,
+                   CASE WHEN account = ANY(:in_points) THEN 'in points' ELSE 'in fen' END
+                   || CASE WHEN account = ANY(:with_balance) THEN ', by owner' ELSE ', for the brand' END AS due
+            FROM ledger_entry
+            WHERE (owner IS NULL) = (account = ANY(:with_balance)) OR (unit = :points) <> (account = ANY(:in_points))
+               OR unit NOT IN (:points, :fen)""",
         "transfer {id} ({kind} {key}) has no entries": """
             SELECT id, kind, key FROM ledger_transfer t
             WHERE NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.transfer_id = t.id)""",
@@ -51,7 +58,14 @@ def kinds_audit(known: Mapping[str, frozenset[str]]) -> Callable[[Session], Awai
 
 
 async def audit(session: Session) -> list[str]:
-    """Transfers sum to zero per book and unit; balance rows equal their entries; no transfer is empty."""
+    """Transfers sum to zero per book and unit; balance rows equal their entries; each entry is in its account's unit and
+    has an owner where the account has; no transfer is empty."""
     return await breaches_of(
-        session, _CHECKS, liabilities=sorted(LIABILITIES_WITH_BALANCE), with_balance=sorted(WITH_BALANCE)
+        session,
+        _CHECKS,
+        liabilities=sorted(LIABILITIES_WITH_BALANCE),
+        with_balance=sorted(WITH_BALANCE),
+        in_points=sorted(IN_POINTS),
+        points=Unit.POINTS,
+        fen=Unit.CNY_FEN,
     )

@@ -50,6 +50,7 @@ LIABILITIES_WITH_BALANCE = frozenset(
 )
 ASSETS_WITH_BALANCE = frozenset({Account.PAYEE_DEBT, Account.POINTS_DEBT})
 OF_PAYEES = (Account.PAYEE_HELD, Account.PAYEE_AVAILABLE, Account.PAYEE_WITHDRAWING, Account.PAYEE_DEBT)
+IN_POINTS = frozenset({Account.POINTS_ISSUED, Account.CUSTOMER_POINTS, Account.POINTS_DEBT})
 WITH_BALANCE = LIABILITIES_WITH_BALANCE | ASSETS_WITH_BALANCE
 """Accounts on which each entry belongs to somebody, with a balance row per owner; all others have entries only, so that
 paying touches no hot row."""

@@ -84,10 +84,14 @@ _CHECKS = checks(
                       AND NOT EXISTS (SELECT 1 FROM live_tip t WHERE t.charge_id = c.id))
             ) c ON c.id = t.charge_id
             WHERE (t.id, t.amount_fen) IS DISTINCT FROM (c.subject_id, c.amount_fen)""",
-        "tip {id} is for {due}, its unsettled charge {charge} asks for {was}": """
-            SELECT t.id, c.id AS charge, c.amount_fen AS was, t.amount_fen AS due
-            FROM live_tip t JOIN payments_charge c ON c.subject_kind = :tip AND c.subject_id = t.id
-            WHERE c.status <> 'settled' AND c.amount_fen <> t.amount_fen""",
+        "charge {id} asks for {was} from its payer, its tip is for {due}": """
+            SELECT c.id, (c.amount_fen, c.book, i.customer_id)::text AS was,
+                   (t.amount_fen, t.book, t.customer_id)::text AS due
+            FROM payments_charge c
+            LEFT JOIN customers_identity i ON i.kind = 'openid' AND i.appid = c.appid AND i.value = c.payer_openid
+            LEFT JOIN live_tip t ON t.id = c.subject_id
+            WHERE c.subject_kind = :tip
+              AND (c.amount_fen, c.book, i.customer_id) IS DISTINCT FROM (t.amount_fen, t.book, t.customer_id)""",
         "tip {id} is refunded by {due}, its charge has {was}": """
             SELECT t.id, t.refund_id AS due, coalesce(r.amount_fen || ' by ' || r.id, 'no refund') AS was FROM live_tip t
             LEFT JOIN payments_refund r ON r.charge_id = t.charge_id

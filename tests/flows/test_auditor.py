@@ -164,7 +164,7 @@ SEEDS: Seeds = {
     ),
     "a refund that is not its lines": (
         "UPDATE mall_refund_line SET amount_fen = 1",
-        ["says 12800/1/1 fen", "is 12800, its lines and freight come to 1"],
+        ["says 12800/1/1 fen", "is 12800, its lines and freight come to 1", "its RefundAgreed event tells of"],
     ),
     "a line that says less than was refunded": (
         "UPDATE mall_order_line SET refunded_fen = 0 WHERE refunded_fen > 0",
@@ -184,7 +184,19 @@ SEEDS: Seeds = {
         lose("mall.refund_agreed")
         + "DELETE FROM stores_performance WHERE amount_fen < 0;"
         + "UPDATE stores_party_day SET refunds_fen = 0; UPDATE stores_path_day SET refunds_fen = 0;",
-        ["is agreed as 12800, RefundAgreed events tell of nothing"],
+        ["is agreed as 12800, RefundAgreed events tell of nothing", "its RefundAgreed event tells of nothing"],
+    ),
+    "RefundAgreed tells of a line in other units": (
+        """UPDATE event SET payload = jsonb_set(payload, '{lines,0,quantity}', '7') WHERE type = 'mall.refund_agreed'""",
+        ["its RefundAgreed event tells of"],
+    ),
+    "a charge is of a kind that nobody collects": (
+        f"UPDATE payments_charge SET subject_kind = 'gift' WHERE id = {CHARGE}",
+        ["sold for 25600", "has no charge"],
+    ),
+    "sales were posted in points": (
+        "UPDATE ledger_entry SET unit = 'PTS' WHERE transfer_id = (SELECT transfer_id FROM ledger_entry LIMIT 1)",
+        ["moves PTS of"] * 2,
     ),
     "a path's total of a day forgets a refund": (
         "UPDATE stores_path_day SET refunds_fen = 0",

@@ -116,7 +116,8 @@ SEEDS: Seeds = {
             FROM distribution_terms;
             UPDATE distribution_commission SET terms_id = {X};
             UPDATE distribution_terms SET valid_from = now() - interval '1 hour' WHERE id <> {X};
-            UPDATE event SET payload = payload || jsonb_build_object('placed_at', now()) WHERE type = 'mall.order_paid';
+            UPDATE event SET payload = payload || jsonb_build_object('placed_at', now())
+            WHERE type IN ('mall.order_paid', 'mall.refund_agreed');
             UPDATE mall_order SET placed_at = now()""",
         ["was earned by terms"] * 2,
     ),
@@ -126,11 +127,15 @@ SEEDS: Seeds = {
                  JOIN payees_hold h ON h.id = t.hold_id JOIN distribution_commission c ON c.id = h.source_id AND c.level = 1
                 ) AS of_level_1
            WHERE of_level_1.id = payees_clawback.id""",
-        ["commission_clawed_back", "commission_clawed_back", "was taken back for refund", "was taken back for refund"],
+        [
+            *["by its row of payees"] * 2,
+            *["was taken back for refund"] * 2,
+            *["CommissionClawedBack events tell of"] * 2,
+        ],
     ),
     "a commission is held shorter than its terms say": (
         "UPDATE payees_hold SET releases_at = releases_at - interval '1 second' WHERE source = 'commission'",
-        ["its hold is"] * 2,
+        [*["its hold is"] * 2, *["its CommissionHeld event tells of"] * 2],
     ),
     "a commission is of another day": (
         "UPDATE distribution_commission SET paid_at = paid_at - interval '40 days'",
@@ -165,6 +170,39 @@ SEEDS: Seeds = {
             UPDATE ledger_balance SET owner = {X} WHERE owner = {HOST};
             UPDATE ledger_entry SET owner = {X} WHERE owner = {HOST}""",
         ["its TipPaid event tells of"],
+    ),
+    "CommissionHeld tells of another rate": (
+        """UPDATE event SET payload = payload || '{"rate_bps": 9}' WHERE type = 'distribution.commission_held'""",
+        ["its CommissionHeld event tells of"] * 2,
+    ),
+    "CommissionHeld was told twice": (
+        """INSERT INTO event_outbox (type, stream, payload, published_at)
+           SELECT type, stream, payload, published_at FROM event
+           WHERE type = 'distribution.commission_held' LIMIT 1""",
+        ["was told to be held 2 times"],
+    ),
+    "CommissionClawedBack names another refund": (
+        f"""UPDATE event SET payload = payload || jsonb_build_object('refund_id', {X})
+            WHERE type = 'distribution.commission_clawed_back'""",
+        ["CommissionClawedBack events tell of"] * 6,
+    ),
+    "a charge of a tip is another payer's": (
+        "UPDATE payments_charge SET payer_openid = 'oSomebodyElse' WHERE subject_kind = 'tip'",
+        ["asks for (1001,brand,) from its payer, its tip is for (1001,brand,"],
+    ),
+    "what the brand keeps belongs to somebody": (
+        f"UPDATE ledger_entry SET owner = {X} WHERE account = 'customer_prepaid' AND amount_fen < 0",
+        [f"moves CNY_FEN of {X[1:-1]} of customer_prepaid, which is kept in fen, for the brand"],
+    ),
+    "RefundAgreed tells of less refunded before": (
+        """UPDATE event SET payload = jsonb_set(payload, '{lines,0,refunded_before_fen}', '5')
+           WHERE type = 'mall.refund_agreed' AND payload ->> 'amount_fen' = '7777'""",
+        ["tells of 5 refunded before, by the other events it is 3333", "was taken back for refund"],
+    ),
+    "RefundAgreed tells of another moment": (
+        """UPDATE event SET payload = payload || '{"agreed_at": "2026-01-01T00:00:00Z"}'
+           WHERE type = 'mall.refund_agreed' AND payload ->> 'amount_fen' = '7777'""",
+        ["its RefundAgreed event tells of", "for source", "for source"],
     ),
     "a tip names another host": (f"UPDATE live_tip SET host_id = {X}", ["its TipPaid event tells of"]),
     "the frozen credit of a line is not what its events tell": (

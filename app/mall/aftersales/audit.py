@@ -50,6 +50,43 @@ _CHECKS = checks(
                 WHERE type = :refund_agreed GROUP BY 1
             ) f ON f.id = r.id
             WHERE r.amount_fen IS DISTINCT FROM f.fen""",
+        "refund {id} was agreed as {due}, its RefundAgreed event tells of {was}": """
+            SELECT id, f.said AS was, r.said AS due
+            FROM (SELECT r.id, (r.order_id, o.customer_id, o.book, r.scope_path, o.placed_at, r.agreed_at, r.freight_fen)::text
+                         AS said
+                  FROM mall_refund r JOIN mall_order o ON o.id = r.order_id) r
+            JOIN (
+                SELECT (payload ->> 'refund_id')::uuid AS id,
+                       (stream, (payload ->> 'customer_id')::uuid, payload ->> 'book', payload ->> 'scope_path',
+                        (payload ->> 'placed_at')::timestamptz, (payload ->> 'agreed_at')::timestamptz,
+                        (payload ->> 'freight_fen')::bigint)::text AS said
+                FROM told WHERE type = :refund_agreed
+            ) f USING (id)
+            WHERE r.said <> f.said""",
+        "line {line_id} of refund {id} is {due}, its RefundAgreed event tells of {was}": """
+            SELECT coalesce(r.refund_id, f.refund_id) AS id, line_id, coalesce(f.said, 'nothing') AS was,
+                   coalesce(r.said, 'nothing') AS due
+            FROM (SELECT r.refund_id, r.line_id, (l.sku_id, l.goods_paid_fen, r.quantity, r.restocked_quantity > 0,
+                         r.amount_fen)::text AS said
+                  FROM mall_refund_line r JOIN mall_order_line l ON l.id = r.line_id) r
+            FULL JOIN (
+                SELECT (t.payload ->> 'refund_id')::uuid AS refund_id, (l ->> 'line_id')::uuid AS line_id,
+                       ((l ->> 'sku_id')::uuid, (l ->> 'goods_paid_fen')::bigint, (l ->> 'quantity')::int,
+                        (l ->> 'restocked')::boolean, (l ->> 'amount_fen')::bigint)::text AS said
+                FROM told t CROSS JOIN jsonb_array_elements(t.payload -> 'lines') AS l WHERE t.type = :refund_agreed
+            ) f USING (refund_id, line_id)
+            WHERE r.said IS DISTINCT FROM f.said""",
+        "line {line_id} of refund {id} tells of {was} refunded before, by the other events it is {due}": """
+            SELECT id, line_id, was, due FROM (
+                SELECT (t.payload ->> 'refund_id')::uuid AS id, l.line_id, l.before_fen AS was,
+                       sum(l.amount_fen) OVER (PARTITION BY l.line_id ORDER BY l.before_fen, l.amount_fen
+                                               ROWS UNBOUNDED PRECEDING) - l.amount_fen AS due
+                FROM told t CROSS JOIN LATERAL (
+                    SELECT (line ->> 'line_id')::uuid AS line_id, (line ->> 'amount_fen')::bigint AS amount_fen,
+                           (line ->> 'refunded_before_fen')::bigint AS before_fen
+                    FROM jsonb_array_elements(t.payload -> 'lines') AS line) l
+                WHERE t.type = :refund_agreed) AS chain
+            WHERE was <> due""",
         "line {id} is credited as {due}, a RefundAgreed event tells of {was}": attribution.credits_told_wrong(
             "refund_agreed"
         ),

@@ -196,25 +196,28 @@ async def test_the_auditor_finds_planted_breaches(db: Database, drain: Drain, se
             return [re.sub(r'\b[0-9a-f-]{36}\b|"20[0-9-]+ [0-9:.+]+"', "…", breach) for breach in found]
 
     events = "the events and terms say (…,…,brand,10000,1000,1000,100,1000,,…)"
+    was_told = "its CommissionHeld event tells of (…,…,…,1,brand,10000,1000,1000,…)"
     assert await after("UPDATE distribution_commission SET amount_fen = 1001") == [
         f"commission of line … level 1 is (…,…,brand,10000,1000,1001,100,1000,,…), {events}",
         "commission … is (…,brand,1001,100,…), its hold is (…,brand,1000,100,…)",
-        "commission … is (1001,100), its own events tell of (1000,100)",
+        f"commission … was held as (…,…,…,1,brand,10000,1000,1001,…), {was_told}",
     ]
     assert await after("UPDATE distribution_commission SET clawed_back_fen = 99") == [
         f"commission of line … level 1 is (…,…,brand,10000,1000,1000,99,1000,,…), {events}",
         "commission … is (…,brand,1000,99,…), its hold is (…,brand,1000,100,…)",
-        "commission … is (1000,99), its own events tell of (1000,100)",
     ]
     assert sorted(await after("UPDATE payees_clawback SET reason_id = gen_random_uuid()")) == [
+        "(100,…,…,…,1,brand) of commission … was taken back for refund …, CommissionClawedBack events tell of nothing",
         "0 of commission … was taken back for refund …, the events say 100",
         "100 of commission … was taken back for refund …, the events say 0",
+        "nothing of commission … was taken back for refund …, CommissionClawedBack events tell of (100,…,…,…,1,brand)",
     ]
     assert await after("DELETE FROM distribution_commission") == [
         f"commission of line … level 1 is none, {events}",
         "100 of commission … was taken back for refund …, the events say 0",
         "commission … is none, its hold is (…,brand,1000,100,…)",
-        "commission … is none, its own events tell of (1000,100)",
+        f"commission … was held as nothing, {was_told}",
+        "nothing of commission … was taken back for refund …, CommissionClawedBack events tell of (100,…,…,…,1,brand)",
     ]
     assert len(await after("UPDATE payees_hold SET payee_id = gen_random_uuid()")) > 1
     assert len(await after("DELETE FROM event WHERE type = 'mall.order_paid'")) == 1

@@ -233,6 +233,7 @@ async def test_the_audit_finds_a_tip_that_was_tampered_with(
     async with db.transaction() as session:
         await sql.execute(session, "UPDATE live_tip SET amount_fen = 901")
     assert sorted(breach.split(" ", 2)[2].split(",")[0] for breach in await audited(db)) == [
+        "asks for (900",
         f"brought 901 by {parse('chg', tip['payment']['charge'])}",
         "is paid with 901",
     ]
