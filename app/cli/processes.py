@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import ip_network
 
 import typer
 import uvicorn
@@ -44,6 +45,17 @@ def _until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     uvloop.run(main())
 
 
+def mapped(addresses: Iterable[str]) -> list[str]:
+    """The IPv4 addresses and networks among these, as a socket that listens on `::` names them."""
+    found = []
+    for address in addresses:
+        with contextlib.suppress(ValueError):  # "*" and the names of sockets are addresses too
+            network = ip_network(address, strict=False)
+            if network.version == 4:
+                found.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return found
+
+
 def serve() -> None:
     """The HTTP API (SIYU_API_WORKERS processes)."""
     settings = configuration()
@@ -67,7 +79,7 @@ def serve() -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                forwarded_allow_ips=list(settings.trusted_proxies),
+                forwarded_allow_ips=[*settings.trusted_proxies, *mapped(settings.trusted_proxies)],
                 backlog=2048,
                 timeout_graceful_shutdown=20,
             )

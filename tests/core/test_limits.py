@@ -1,13 +1,17 @@
 """Rate limits: who counts as one caller, what a spent budget answers, and that a lost or silent Redis costs nothing."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from limits import parse
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.cli.processes import mapped
 from app.core import redis as core_redis
 from app.core.auth import public
 from app.core.db import Database
@@ -103,6 +107,42 @@ async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.A
     network = [await ask(f"2001:db8:0:1::{host}") for host in range(1, 6)]
     assert network == [200, 200, 200, 429, 429]
     assert [await ask("2001:db8:0:2::1"), await ask("192.0.2.1"), await ask("192.0.2.2")] == [200, 200, 200]
+
+
+async def test_ipv4_callers_are_told_apart_however_their_address_is_written(
+    limited: tuple[httpx.AsyncClient, FastAPI],
+) -> None:
+    _, app = limited
+    path = app.url_path_for("limited")
+
+    async def ask(address: str) -> int:
+        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return (await client.get(path)).status_code
+
+    assert [await ask(f"::ffff:192.0.2.{host}") for host in range(1, 6)] == [200] * 5
+    assert [await ask(address) for address in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")] == [200, 200, 429]
+
+
+async def test_a_trusted_proxy_is_trusted_as_a_socket_for_both_kinds_of_addresses_names_it() -> None:
+    trusted = ("127.0.0.1", "10.1.0.0/16", "::1", "*")
+    assert mapped(trusted) == ["::ffff:127.0.0.1/128", "::ffff:10.1.0.0/112"]
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] == "http"
+        assert scope["client"] is not None
+        seen.append(scope["client"][0])
+
+    proxied = ProxyHeadersMiddleware(app, mapped(trusted))
+    for address in ("::ffff:127.0.0.1", "::ffff:10.1.2.3", "::ffff:10.2.0.1"):
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=proxied, client=(address, 50_000)),  # type: ignore[arg-type]
+            base_url="http://api",
+        ) as client:
+            with contextlib.suppress(AssertionError):  # the app does not answer
+                await client.get("/", headers={"X-Forwarded-For": "198.51.100.7"})
+    assert seen == ["198.51.100.7", "198.51.100.7", "::ffff:10.2.0.1"]
 
 
 async def test_one_logins_passwords_are_not_tried_from_everywhere(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:

@@ -127,10 +127,12 @@ async def spend(request: Request, item: RateLimitItem, name: str, who: str) -> N
 
 
 def _address(request: Request) -> str:
-    """Who asks, by address; of IPv6 the /64 that one connection is given whole."""
+    """Who asks, by address; of IPv6 the /64 that one connection is given whole, unless an IPv4 address is written so."""
     host = request.client.host if request.client else "-"
     try:
         address = ip_address(host)
     except ValueError:
         return host
-    return str(IPv6Address(int(address) >> 64 << 64)) if isinstance(address, IPv6Address) else host
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return host
