@@ -225,3 +225,17 @@ async def test_every_connection_asks_for_tls_when_the_url_does(settings: Setting
     await database.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_an_error_of_the_database_does_not_quote_the_row(db: Database) -> None:
+    async with db.transaction() as session:
+        await sql.execute(
+            session, "ALTER TABLE note ADD CONSTRAINT short CHECK (length(word) < 5), ADD other text UNIQUE"
+        )
+        await sql.execute(session, "INSERT INTO note VALUES ('one', '13812345678')")
+    for word in ("13812345678", "two"):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
+            async with db.transaction() as session:
+                await sql.execute(session, "INSERT INTO note VALUES ($1, '13812345678')", word)
+        assert "13812345678" not in str(refused.value)
+        assert refused.value.constraint_name in ("short", "note_other_key")

@@ -112,6 +112,8 @@ class Session:
             return await answer
         except BaseException as error:
             self.failed = True
+            if isinstance(error, asyncpg.PostgresError):
+                error.detail = None  # it quotes the row: names and phone numbers would stand in logs and dead letters
             if isinstance(error, asyncio.CancelledError) or faults.spoils_connection(error):
                 self._connection.terminate()
             raise
