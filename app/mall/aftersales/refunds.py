@@ -9,8 +9,8 @@ import msgspec
 
 from app import attribution, ledger, payments
 from app.attribution import LineCredit
-from app.core import events
-from app.core.auth import Actor
+from app.core import auth, events
+from app.core.auth import Actor, Role
 from app.core.db import BulkInsert, Session, Statement
 from app.core.errors import NotFound
 from app.ledger import Account, Transfer
@@ -74,10 +74,14 @@ async def agree(session: Session, actor: Actor, *, refund_id: UUID, order_id: UU
     """Owe a refund from now on; payments sends it after the commit. Goods may come back after their money went: a refund
     that comes to 0 restocks them and is done.
 
-    Raises NotFound outside the actor's scope, NothingToRefund, RefundExceedsPaid, RefundsExhausted, RefundTooLate, and
+    Raises Unauthenticated when the actor's login has ended, NotFound outside its scope, NothingToRefund, RefundExceedsPaid, RefundsExhausted, RefundTooLate, and
     RefundNotSensible for a line that asks for more than is left; then nothing is written.
     """
     order = await orders.lock(session, order_id, **orders.reach_of(actor))
+    # Others may have moved or ended the login while this waited for the row.
+    actor = await auth.current(session, actor.family)
+    if actor.role is Role.GUIDE or not actor.reaches(order.row.scope_path):
+        raise NotFound
     if order.row.status is not OrderStatus.PAID:
         raise NothingToRefund
     parts = _parts(order, request)

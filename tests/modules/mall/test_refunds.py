@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 
+from app.core import auth
+from app.core.auth import Role
 from app.core.db import Database
-from app.core.ids import new_id, wire
+from app.core.ids import new_id, parse, wire
+from tests import sql
 from tests.audit import audit, count
 from tests.conftest import Drain, Stage
+from tests.overlap import beside, waits
 from tests.shop import Person, Shop
 from tests.wechat_words import simulator_of
 
@@ -138,3 +143,26 @@ async def test_an_unpaid_order_has_nothing_to_refund_and_strangers_do_not_find_i
     assert (await ask_refund(stranger, order, {"quantity": 1})).status_code == 404
     guide = await shop.staff("guide", "/hq/east/s001/")
     assert (await ask_refund(guide, order, {"quantity": 1})).status_code == 403
+
+
+async def test_a_manager_dismissed_or_moved_meanwhile_refunds_nothing(shop: Shop, db: Database) -> None:
+    order = await paid_order(shop, await shop.customer())
+
+    async def leave(staff_id: UUID) -> None:
+        async with db.transaction() as session:
+            await auth.revoke_subject(session, staff_id)
+
+    async def move(staff_id: UUID) -> None:
+        async with db.transaction() as session:
+            await auth.move_scope(session, staff_id, role=Role.MANAGER, scope_path="/hq/west/s009/")
+
+    for end, refusal in ((leave, (401, "unauthenticated")), (move, (404, "not_found"))):
+        manager = await shop.staff("manager", "/hq/east/s001/")
+        async with db.transaction() as session:
+            await sql.execute(session, "SELECT FROM mall_order WHERE id = $1 FOR UPDATE", parse("ord", order["id"]))
+            rival = beside(ask_refund(manager, order, {"quantity": 1}))
+            assert await waits(session, rival)
+            await beside(end(await sql.fetchval(session, "SELECT max(subject_id::text)::uuid FROM auth_family")))
+        refused = await rival
+        assert (refused.status_code, refused.json()["code"]) == refusal
+    assert await audit(db) == []
