@@ -34,7 +34,7 @@ _CARDS = Listing(
              WHERE status = 'on_sale' AND {filters}
                AND EXISTS (SELECT FROM mall_sku k WHERE k.product_id = p.id AND k.status = 'active')
              ORDER BY id DESC LIMIT :limit) p
-       JOIN mall_place place ON place.id = :place_id
+       JOIN mall_place place ON place.id = :place_id AND place.status = 'open'
        CROSS JOIN LATERAL (
            SELECT min(coalesce(pp.list_fen, k.list_fen)) AS from_fen,
                   jsonb_agg(jsonb_build_object('id', k.id, 'title', k.title,
@@ -54,18 +54,18 @@ _CARDS = Listing(
         "after": "p.id < :after",
     },
 )
-_PLACE = Statement("SELECT true FROM mall_place WHERE id = :place_id", bool)
+_OPEN = Statement("SELECT true FROM mall_place WHERE id = :place_id AND status = 'open'", bool)
 
 
 async def list_cards(
     session: Session, paging: Paging, place_id: UUID, *, category: UUID | None, words: str | None
 ) -> Page[ProductCard]:
-    """Products on sale whose titles hold every word, newest first. Raises NotFound for an unknown place."""
+    """Products on sale whose titles hold every word, newest first. Raises NotFound for a place that is closed or unknown."""
     patterns = None if words is None else [_holding(word) for word in words.split()]
     page = await paging.read(
         session, ProductId, _CARDS, view=_card, place_id=place_id, category_id=category, patterns=patterns
     )
-    if not page.items and await _PLACE.first(session, place_id=place_id) is None:
+    if not page.items and await _OPEN.first(session, place_id=place_id) is None:
         raise NotFound
     return page
 
@@ -76,7 +76,7 @@ def _holding(word: str) -> str:
 
 
 async def product_cards(session: Session, place_id: UUID, product_ids: list[UUID]) -> dict[UUID, ProductCard]:
-    """Cards of the products that are on sale, by id."""
+    """Cards of the products that are on sale, by id; none where the place is closed."""
     rows = await _CARDS.all(session, place_id=place_id, ids=product_ids, limit=len(product_ids))
     return {row.id: _card(row) for row in rows}
 

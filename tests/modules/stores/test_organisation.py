@@ -309,6 +309,8 @@ async def test_a_closed_store_sells_nothing_and_customers_do_not_find_it(
     chosen = await api.put("/v1/me/store", json={"store": store["id"]}, headers=customer)
     assert chosen.status_code == 404
     assert (await api.get("/v1/me/store", headers=customer)).json() == {"store": None}
+    shelf = await api.get("/v1/mall/products", params={"store": store["id"]}, headers=customer)
+    assert (shelf.status_code, shelf.json()["code"]) == (404, "not_found"), "nor its prices and stock"
     mine = (await api.put("/v1/me/store", json={"store": found[0]["id"]}, headers=customer)).json()
     assert (await api.get("/v1/me/store", headers=customer)).json() == {"store": mine}
     async with db.transaction() as session:
