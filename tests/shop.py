@@ -90,7 +90,7 @@ class Shop:
         return person
 
     async def staff(self, role: str, scope_path: str = "/hq/") -> Person:
-        """A staff login with a role and a scope, without the stores room's own bookkeeping."""
+        """A staff login with a role and a scope, without the rows of a staff member."""
         async with self.db.transaction() as session:
             pair = await open_family(
                 session,

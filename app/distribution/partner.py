@@ -21,12 +21,12 @@ from app.distribution.schemas import (
     CommissionExplanation,
     CommissionReason,
     CommissionStatus,
+    CommissionTerms,
     CommissionView,
     Earnings,
     EntryView,
     ShareView,
     SummaryView,
-    TermsView,
 )
 from app.distribution.terms import TERMS
 from app.payees import HoldRow
@@ -130,7 +130,7 @@ async def explain(session: Session, distributor_id: UUID, commission_id: UUID) -
     return CommissionExplanation(
         **_view(row, holds[commission_id][0]).model_dump(),
         credit=await _credit(session, row),
-        terms=TermsView.model_validate(terms),
+        terms=CommissionTerms(id=terms.id, rate_bps=row.rate_bps, hold_s=terms.hold_s, valid_from=terms.valid_from),
         clawbacks=[
             ClawbackView(refund=one.reason_id, amount_fen=one.amount_fen, created_at=one.created_at)
             for one in clawed_back

@@ -181,11 +181,21 @@ class EntryView(View):
     posted_at: At
 
 
+class CommissionTerms(View):
+    """The version of the terms that a commission was earned by, as far as it counted for it; `id` and `valid_from` are null
+    for the default terms."""
+
+    id: TermsId | None
+    rate_bps: int
+    hold_s: int
+    valid_from: At | None
+
+
 class CommissionExplanation(CommissionView):
     """A commission with the touch or bond that won, the terms, the refunds and the entries in the books."""
 
     credit: CommissionCredit | None
-    terms: TermsView
+    terms: CommissionTerms
     clawbacks: list[ClawbackView]
     entries: list[EntryView]
 

@@ -25,12 +25,18 @@ class _Message(msgspec.Struct, frozen=True):
     message: str | None
 
 
-_MESSAGES = Statement("SELECT id, message FROM live_tip WHERE id = ANY(:tip_ids)", _Message)
+_MESSAGES = Statement(
+    """SELECT t.id, CASE WHEN m."until" > clock_timestamp() THEN NULL ELSE t.message END AS message
+       FROM live_tip t LEFT JOIN live_mute m ON m.room_id = t.room_id AND m.customer_id = t.customer_id
+       WHERE t.id = ANY(:tip_ids)""",
+    _Message,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What events do not contain: masked names by customer, messages by tip, cards by store and product."""
+    """What events do not contain: masked names by customer, messages by tip unless its sender is muted, cards by store and
+    product."""
 
     names: dict[UUID, str]
     messages: dict[UUID, str | None]

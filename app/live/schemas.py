@@ -74,7 +74,19 @@ class TipCreate(Body):
     """A tip of money for the host."""
 
     amount_fen: Annotated[int, Field(ge=1, le=5_000_000, examples=[1_000])]
-    message: Annotated[str, Field(min_length=1, max_length=60, examples=["Well shown!"]), Plain] | None = None
+    message: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=60,
+                description="Shown in the room when the tip is paid, unless its sender is muted then.",
+                examples=["Well shown!"],
+            ),
+            Plain,
+        ]
+        | None
+    ) = None
 
 
 class HostView(View):

@@ -186,6 +186,16 @@ def test_a_limited_operation_publishes_its_budget() -> None:
     assert limited["stores.logIn"].endswith("10 in a minute per caller and 30 in 10 minutes per login name")
 
 
+def test_what_customers_have_asked_of_wechat_is_limited() -> None:
+    asking = {
+        operation["operationId"]: set(operation["responses"])
+        for path, operation in OPERATIONS
+        if "502" in operation["responses"] and not path.startswith("/v1/admin/")
+    }
+    assert len(asking) > 5
+    assert {name for name, statuses in asking.items() if "429" not in statuses} == set()
+
+
 NEVER_TOLD = {
     "balance_too_low",
     "charge_already_paid",

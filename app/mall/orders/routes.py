@@ -91,7 +91,13 @@ async def confirm_order(
     summary="Close an unpaid order",
     responses=problems(NotFound, OrderNotClosable, OrderBeingPaid, UpstreamFailed, WechatRefused),
 )
-async def close_order(id: OrderId, actor: CurrentCustomer, key: IdempotencyKey, runtime: RuntimeDep) -> Response:
+async def close_order(
+    id: OrderId,
+    actor: CurrentCustomer,
+    key: IdempotencyKey,
+    _: Annotated[None, limit("close", "30/minute")],
+    runtime: RuntimeDep,
+) -> Response:
     """Releases the stock. If WeChat turns out to have the money, the order is paid instead: look at `status`."""
     return reply_response(await flows.close_own_order(runtime, actor, key, id))
 

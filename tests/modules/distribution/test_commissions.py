@@ -321,15 +321,7 @@ async def test_a_commission_explains_itself_to_its_distributor_only(
     where = f"/v1/partner/commissions/{mine['id']}"
     whole = (await api.get(where, headers=seller.headers)).json()
     assert whole | mine == whole
-    assert whole["terms"] == {
-        "id": None,
-        "level1_bps": 1_000,
-        "level2_bps": 0,
-        "total_cap_bps": 3_000,
-        "hold_s": 15 * 24 * 3600,
-        "valid_from": None,
-        "created_by": None,
-    }
+    assert whole["terms"] == {"id": None, "rate_bps": 1_000, "hold_s": 15 * 24 * 3600, "valid_from": None}
     assert [(c["refund"], c["amount_fen"]) for c in whole["clawbacks"]] == [(wire("rfd", refund.refund_id), 250)]
     assert [(e["kind"], e["account"], e["amount_fen"]) for e in whole["entries"]] == [
         ("commission_held", "payout_cost", 1_000),

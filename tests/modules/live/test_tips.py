@@ -223,6 +223,24 @@ async def test_tips_are_for_live_rooms_and_bounded(shop: Shop, room: dict[str, A
     assert wire("rom", parse("rom", room["id"])) == room["id"]
 
 
+async def test_a_muted_viewer_does_not_speak_by_a_tip(
+    shop: Shop, room: dict[str, Any], host: Person, stage: Stage, drain: Drain, redis: Redis
+) -> None:
+    loud, polite = await shop.customer("Loud"), await shop.customer("Polite")
+    until = {"customer": loud.id, "until": "2099-01-01T00:00:00Z"}
+    for person in (loud, polite):
+        await person.post(f"/v1/live/rooms/{room['id']}/tickets")
+        await pay(stage, await give(person, room, message="before"))
+    await drain()
+    muted = await host.post(f"/v1/admin/live/rooms/{room['id']}/mutes", json=until)
+    assert muted.status_code == 201
+    for person in (loud, polite):
+        await pay(stage, await give(person, room, message="after"))
+    await drain()
+    said = [(event["name"], event["message"]) for event in await told(redis, room) if event["type"] == "tip.paid"]
+    assert said == [("L**", "before"), ("P**", "before"), ("L**", None), ("P**", "after")]
+
+
 async def test_the_audit_finds_a_tip_that_was_tampered_with(
     shop: Shop, room: dict[str, Any], stage: Stage, db: Database, drain: Drain
 ) -> None:
