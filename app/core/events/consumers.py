@@ -54,7 +54,8 @@ class Transactional(Consumer):
 
 @dataclass(frozen=True)
 class Relay(Consumer):
-    """`send(runtime, batch)` tells the outside; it must be harmless when a batch comes again.
+    """`send(runtime, batch)` tells the outside, one event after the other, up to the first that it cannot tell; it must be
+    harmless when a batch comes again.
 
     Batches come in the order of their numbers, save for what became a dead letter: it is sent after later ones, alone
     and with `replayed` set.
@@ -268,7 +269,11 @@ async def _relay(runtime: Runtime, consumer: Relay) -> int:
     if seen == after:
         return 0
     ready, refused = _apart(rows, blocked)
-    refused += await _send(runtime, consumer, ready)
+    failed = await _send(runtime, consumer, ready)
+    if failed is not None:
+        # Nothing newer was sent, or a receiver that drops what is older would drop this one when it is sent after all.
+        seen = failed.row.seq
+        refused = [*(one for one in refused if one.row.seq < seen), failed]
     async with runtime.db.transaction() as session:
         stands_at = await lock_cursor(session, consumer)
         # Another worker sent the same, or a replay freed a stream for which events were held back: read again.
@@ -278,15 +283,18 @@ async def _relay(runtime: Runtime, consumer: Relay) -> int:
     return seen - after
 
 
-async def _send(runtime: Runtime, consumer: Relay, rows: Sequence[LoggedEvent]) -> list[Refused]:
-    """Send all at once, or one by one when that fails for good; what could not be sent."""
+async def _send(runtime: Runtime, consumer: Relay, rows: Sequence[LoggedEvent]) -> Refused | None:
+    """Send all at once, or one by one up to the first that fails for good, which is the answer."""
     if not rows:
-        return []
+        return None
     try:
         await consumer.send(runtime, _decoded(consumer, rows))
     except Exception as error:
         if is_transient(error):
             raise
         log.warning("batch_failed", consumer=consumer.name, error=repr(error))
-        return await _one_by_one(rows, partial(try_send, runtime, consumer))
-    return []
+        for row in rows:
+            text = await try_send(runtime, consumer, row)
+            if text is not None:
+                return Refused(row, text)
+    return None
