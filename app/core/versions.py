@@ -63,7 +63,11 @@ class Versioned(Generic[V]):
             version,
         )
         self._page = Listing(
-            f"{read} WHERE {{filters}} ORDER BY id DESC LIMIT :limit", version, filters={"after": "id < :after"}
+            f"{read} WHERE {{filters}} ORDER BY valid_from DESC, id DESC LIMIT :limit",
+            version,
+            filters={
+                "after": f"(valid_from, id) < (SELECT valid_from, id FROM {table.__tablename__} WHERE id = :after)"
+            },
         )
         self._until = Statement(f"{read} WHERE valid_from <= :moment ORDER BY valid_from, id", version)
         self._newest = Statement(

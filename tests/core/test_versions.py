@@ -1,10 +1,12 @@
 """Versioned rules: added, never changed, and picked as of a moment. The table is the one of a rule with three numbers."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from app.attribution.models import RuleRow
+from app.core import versions
 from app.core.db import Database
 from app.core.ids import AttributionRuleId, new_id, wire
 from app.core.paging import Paging
@@ -71,6 +73,20 @@ async def test_versions_are_listed_newest_first_and_found_by_id(db: Database, th
         assert (rest.items, rest.next) == ([100], None)
         assert await RULES.by_id(session, second.id) == second
         assert await RULES.by_id(session, None) is DEFAULT
+
+
+async def test_versions_are_listed_by_when_they_began_whatever_the_clocks_of_their_processes_said(
+    db: Database, three: list[Rule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "new_id", lambda: UUID(int=new_id().int - (60_000 << 80)))
+    async with db.transaction() as session:
+        await RULES.add(session, Rule(share_touch_ttl_s=400), created_by=AUTHOR)
+    async with db.transaction() as session:
+        listed, after = list[int](), None
+        for _ in range(4):
+            page = await RULES.page(session, Paging(limit=1, after=after), lambda rule: rule.share_touch_ttl_s)
+            listed, after = listed + page.items, page.next
+    assert (listed, after) == ([400, 300, 200, 100], None)
 
 
 def test_a_version_has_the_columns_of_its_table() -> None:
