@@ -61,6 +61,8 @@ _CHECKS = checks(
             WHERE coalesce(d.fen, 0) <> coalesce(e.fen, 0)""",
         "charge {id} is open a day after its time was over": """
             SELECT id FROM payments_charge WHERE status = 'open' AND expires_at < statement_timestamp() - interval '1 day'""",
+        "charge {id} was closed while WeChat did not know it, and not asked about a day after its time was over": """
+            SELECT id FROM payments_charge WHERE closed_unseen AND expires_at < statement_timestamp() - interval '1 day'""",
         "refund {id} is {was} a week after it was requested": """
             SELECT id, status AS was FROM payments_refund
             WHERE status IN ('requested', 'processing') AND created_at < statement_timestamp() - interval '7 days'""",

@@ -23,7 +23,8 @@ _OPEN = BulkInsert(ChargeRow, Charge)
 _FIND = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id", Charge)
 _LOCK = Statement(f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE id = :charge_id FOR UPDATE", Charge)
 _LATEST = Statement(
-    f"SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id ORDER BY id DESC LIMIT 1",
+    f"""SELECT {CHARGE_COLUMNS} FROM payments_charge WHERE subject_id = :subject_id
+        ORDER BY status = 'open' DESC, created_at DESC, id DESC LIMIT 1""",
     Charge,
 )
 _OPEN_ONES = Statement(
@@ -41,10 +42,25 @@ _OVERDUE = Statement(
     UUID,
     custom_plan=True,
 )
-_KEEP_PREPAY = Statement(
-    "UPDATE payments_charge SET prepay_id = :prepay_id, prepaid_at = clock_timestamp() WHERE id = :charge_id"
+_CLOSED_UNSEEN = Statement(
+    """SELECT id FROM payments_charge
+       WHERE closed_unseen AND expires_at < statement_timestamp() - interval '2 minutes' AND id > :after
+       ORDER BY id LIMIT :limit""",
+    UUID,
+    custom_plan=True,
 )
-_FORGET_PREPAY = Statement("UPDATE payments_charge SET prepay_id = NULL WHERE id = :charge_id")
+_KEEP_PREPAY = Statement(
+    """UPDATE payments_charge SET prepay_id = :prepay_id, prepaid_at = clock_timestamp()
+       WHERE id = :charge_id AND status = 'open' AND prepaid_at IS NOT DISTINCT FROM :prepaid_at"""
+)
+_FORGET_PREPAY = Statement(
+    "UPDATE payments_charge SET prepay_id = NULL, prepaid_at = clock_timestamp() WHERE id = :charge_id"
+)
+_UNKNOWN = Statement("UPDATE payments_charge SET closed_unseen = true WHERE id = :charge_id")
+_LOOKED_AGAIN = Statement(
+    """UPDATE payments_charge SET closed_unseen = false
+       WHERE id = :charge_id AND closed_unseen AND expires_at < statement_timestamp() - interval '2 minutes'"""
+)
 _CLOSE = Statement("UPDATE payments_charge SET status = 'closed' WHERE id = :charge_id AND status = 'open'")
 _SETTLE = Statement(
     """UPDATE payments_charge SET status = 'settled', transaction_id = :transaction_id,
@@ -99,7 +115,7 @@ async def lock_charge(session: Session, charge_id: UUID) -> Charge:
 
 
 async def latest_charge(session: Session, subject_id: UUID) -> Charge | None:
-    """The newest charge of a subject."""
+    """The charge that a subject is paid by: its newest open one, else its newest."""
     return await _LATEST.first(session, subject_id=subject_id)
 
 
@@ -129,6 +145,12 @@ async def overdue_charges(session: Session, after: UUID, limit: int) -> list[UUI
     return await _OVERDUE.all(session, after=after, limit=limit)
 
 
+async def closed_unseen_charges(session: Session, after: UUID, limit: int) -> list[UUID]:
+    """Charges that WeChat did not know when they were closed, two minutes after their time: no request of ours that was on
+    its way then can still open one."""
+    return await _CLOSED_UNSEEN.all(session, after=after, limit=limit)
+
+
 async def charge_of(session: Session, transaction: Transaction) -> Charge | None:
     """The charge that a transaction's `out_trade_no` names."""
     try:
@@ -138,14 +160,26 @@ async def charge_of(session: Session, transaction: Transaction) -> Charge | None
     return await find_charge(session, charge_id)
 
 
-async def keep_prepay(session: Session, charge_id: UUID, prepay_id: str) -> None:
-    """Remember WeChat's prepay id, so that the same payment can be handed out again."""
-    await _KEEP_PREPAY.run(session, charge_id=charge_id, prepay_id=prepay_id)
+async def keep_prepay(session: Session, charge: Charge, prepay_id: str) -> bool:
+    """Remember WeChat's prepay id, so that the same payment can be handed out again; False when the charge was closed, or
+    another id kept or forgotten, since it was read."""
+    return bool(await _KEEP_PREPAY.run(session, charge_id=charge.id, prepay_id=prepay_id, prepaid_at=charge.prepaid_at))
 
 
 async def forget_prepay(session: Session, charge_id: UUID) -> None:
     """Hand the charge out no more without asking WeChat: it is about to be closed there."""
     await _FORGET_PREPAY.run(session, charge_id=charge_id)
+
+
+async def note_unknown(session: Session, charge_id: UUID) -> None:
+    """WeChat does not know the charge that is being closed; a request that is on its way may open it yet, so it is asked
+    about again (`closed_unseen_charges`)."""
+    await _UNKNOWN.run(session, charge_id=charge_id)
+
+
+async def note_looked_again(session: Session, charge_id: UUID) -> None:
+    """WeChat was asked about a charge of `closed_unseen_charges`."""
+    await _LOOKED_AGAIN.run(session, charge_id=charge_id)
 
 
 async def close_charge(session: Session, charge_id: UUID) -> bool:

@@ -7,8 +7,11 @@ which locks the subject, decides what the money buys and takes it into the books
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from app.core.db import Session
 from app.core.ids import new_id, prefix_of, wire
@@ -25,6 +28,10 @@ from app.wechat import Transaction
 Settle = Callable[[Session, Settings, Charge, Transaction], Awaitable[Outcome]]
 """Locks the charge's subject, then the charge (`lock_charge`), and takes the paid transaction, once. It commits
 nothing and raises nothing for money that does not fit: that is recorded, and the outcome is MISMATCH."""
+
+
+_TRIES = 3
+"""How often a payment is begun anew when its charge is closed, or renewed, while WeChat is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +106,34 @@ class Collector:
 
         Raises UpstreamFailed, WechatRefused.
         """
-        async with runtime.db.transaction() as session:
-            due = await self.still_due(session, subject_id)
-            charge = await charges.latest_charge(session, subject_id)
-        if due is None or charge is None:
-            return None
-        prepaid = await self._prepay(runtime, charge, description)
-        if prepaid is None:
-            renewed = await self._renew(runtime, charge)
-            if renewed is None:
-                return None
-            charge, prepaid = renewed, await self._prepay(runtime, renewed, description)
-        if prepaid is None:
-            return None
-        if prepaid.fresh_id is not None:
+        for _ in range(_TRIES):
             async with runtime.db.transaction() as session:
-                await charges.keep_prepay(session, charge.id, prepaid.fresh_id)
-        return prepaid.view
+                due = await self.still_due(session, subject_id)
+                charge = await charges.latest_charge(session, subject_id)
+            if due is None or charge is None:
+                return None
+            prepaid = await self._prepay(runtime, charge, description)
+            if prepaid is None:
+                renewed = await self._renew(runtime, charge)
+                if renewed is None:
+                    return None
+                charge, prepaid = renewed, await self._prepay(runtime, renewed, description)
+            if prepaid is None:
+                return None
+            if prepaid.fresh_id is None or await self._keep(runtime, charge, prepaid.fresh_id):
+                return prepaid.view
+        return None
+
+    async def _keep(self, runtime: Runtime, charge: Charge, prepay_id: str) -> bool:
+        """Keep what WeChat answered, unless the charge was closed or is being closed since it was read: by then WeChat may
+        not have known it, so what this has just opened there is closed too."""
+        async with runtime.db.transaction() as session:
+            if await charges.keep_prepay(session, charge, prepay_id):
+                return True
+            stands = await charges.charge_with(session, charge.id)
+        if stands.status is not ChargeStatus.OPEN:
+            await self._close_or_settle(runtime, charge)
+        return False
 
     async def _renew(self, runtime: Runtime, dead: Charge) -> Charge | None:
         """Another number for a subject whose old one cannot be paid any more; if it was paid after all, it is settled."""
@@ -170,6 +188,7 @@ class Collector:
         await self._close_or_settle(runtime, charge)
         async with runtime.db.transaction() as session:
             await charges.close_charge(session, charge.id)
+            await charges.note_looked_again(session, charge.id)
 
     async def _close_or_settle(self, runtime: Runtime, charge: Charge) -> None:
         paid = await flows.close_at_wechat(runtime, charge)
@@ -177,8 +196,19 @@ class Collector:
             await self._settle(runtime, charge, paid)
 
     async def _settle(self, runtime: Runtime, charge: Charge, paid: Transaction) -> None:
-        async with runtime.db.transaction() as session:
-            await self.settle(session, runtime.settings, charge, paid)
+        async def settle() -> Outcome:
+            async with runtime.db.transaction() as session:
+                return await self.settle(session, runtime.settings, charge, paid)
+
+        await _beside_rivals(settle)
+
+
+async def _beside_rivals(settle: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Settle, and once more when the same transaction of WeChat's has just settled another charge: now that is seen."""
+    try:
+        return await settle()
+    except asyncpg.UniqueViolationError:
+        return await settle()
 
 
 class Collectors:
@@ -200,15 +230,17 @@ class Collectors:
 
         Raises PaymentMismatch after recording what does not fit.
         """
+        outcome = await _beside_rivals(partial(self._take, runtime, transaction))
+        if outcome is Outcome.MISMATCH:
+            raise PaymentMismatch(merchant_trade_no=transaction.out_trade_no)
+
+    async def _take(self, runtime: Runtime, transaction: Transaction) -> Outcome:
         async with runtime.db.transaction() as session:
             charge = await charges.charge_of(session, transaction)
             if charge is None:
                 await record_discrepancy(session, transaction, kind=DiscrepancyKind.UNKNOWN, charge=None)
-                outcome = Outcome.MISMATCH
-            else:
-                outcome = await self.of(charge).settle(session, runtime.settings, charge, transaction)
-        if outcome is Outcome.MISMATCH:
-            raise PaymentMismatch(merchant_trade_no=transaction.out_trade_no)
+                return Outcome.MISMATCH
+            return await self.of(charge).settle(session, runtime.settings, charge, transaction)
 
     async def close_overdue(self, runtime: Runtime, charge_id: UUID) -> None:
         """Close a charge whose time is over. Raises UpstreamFailed."""

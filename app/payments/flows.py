@@ -93,7 +93,8 @@ async def ask(runtime: Runtime, charge: Charge) -> Transaction | None:
 
 
 async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | None:
-    """Make sure that no money can land any more; if it already has, answer the transaction to settle instead.
+    """Make sure that no money can land any more; if it already has, answer the transaction to settle instead. A number that
+    WeChat does not know is asked about again after its time.
 
     Raises UpstreamFailed when WeChat gives no clear answer, also when it has the money but does not show it yet, and
     WechatRefused.
@@ -104,12 +105,15 @@ async def close_at_wechat(runtime: Runtime, charge: Charge) -> Transaction | Non
     async with runtime.db.transaction() as session:
         await charges.forget_prepay(session, charge.id)
     try:
-        await runtime.client(WechatPay).close(wire("chg", charge.id))
+        is_known = await runtime.client(WechatPay).close(wire("chg", charge.id))
     except ChargeAlreadyPaid as error:
         paid = await ask(runtime, charge)
         if paid is None:
             raise UpstreamFailed(call="query", reason=Unclear.PAID_BUT_NOT_SHOWN) from error
         return paid
+    if not is_known:
+        async with runtime.db.transaction() as session:
+            await charges.note_unknown(session, charge.id)
     return None
 
 

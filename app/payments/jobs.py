@@ -26,14 +26,11 @@ async def sweep_refunds(runtime: Runtime) -> None:
 
 
 async def close_charges(runtime: Runtime) -> None:
-    """Close charges that were left open: a subject that another charge paid, or that closed, no longer looks after
-    them."""
-    await sweeps.visit(
-        runtime,
-        "payments.close_charges",
-        due=charges.overdue_charges,
-        act=partial(runtime.client(Collectors).close_overdue, runtime),
-    )
+    """Close charges that were left open, and those that WeChat may have opened after they were closed: a subject that
+    another charge paid, or that closed, no longer looks after them."""
+    close = partial(runtime.client(Collectors).close_overdue, runtime)
+    for due in (charges.overdue_charges, charges.closed_unseen_charges):
+        await sweeps.visit(runtime, "payments.close_charges", due=due, act=close)
 
 
 JOBS = [Job(refunds.SEND_REFUND, _send, max_attempts=20)]

@@ -13,7 +13,8 @@ from app.core.tables import Table, created_at, fen, moment, text
 
 class ChargeRow(Table, table=True):
     """One attempt to be paid; charges are not orders. `refunded_fen` and `refunds` count what was requested, paid out or
-    not."""
+    not. `closed_unseen` is true from when it was given up while WeChat did not know it until WeChat was asked again after
+    its time."""
 
     __tablename__ = "payments_charge"
     __table_args__ = (
@@ -23,6 +24,7 @@ class ChargeRow(Table, table=True):
         CheckConstraint("(status = 'settled') = (transaction_id IS NOT NULL)", name="settled_has_transaction"),
         CheckConstraint("refunded_fen = 0 OR status = 'settled'", name="refunds_need_settlement"),
         Index("payments_charge_open_idx", "expires_at", postgresql_where=sql("status = 'open'")),
+        Index("payments_charge_unseen_idx", "id", postgresql_where=sql("closed_unseen")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -38,6 +40,7 @@ class ChargeRow(Table, table=True):
     status: str = text()
     prepay_id: str | None = text(default=None)
     prepaid_at: datetime | None = moment(default=None)
+    closed_unseen: bool = Field(False, sa_column_kwargs={"server_default": sql("false")})
     transaction_id: str | None = text(default=None, unique=True)
     paid_at: datetime | None = moment(default=None)
     expires_at: datetime = moment()

@@ -9,7 +9,8 @@ from app.payments.schemas import ChargeStatus, RefundStage
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to be paid. Its TypeID is WeChat's `out_trade_no`."""
+    """One attempt to be paid. Its TypeID is WeChat's `out_trade_no`. `prepaid_at` is when the prepay id was learnt, or
+    forgotten when there is none."""
 
     id: UUID
     subject_kind: str

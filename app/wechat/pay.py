@@ -161,14 +161,17 @@ class WechatPay:
             return None
         raise answer.refusal(WechatRefused)
 
-    async def close(self, out_trade_no: str) -> None:
-        """Makes sure that the number cannot be paid; fine when it is closed already or unknown.
+    async def close(self, out_trade_no: str) -> bool:
+        """Makes sure that the number cannot be paid any more. False when WeChat does not know it: then it cannot be paid
+        now, and a request that is on its way may still open it.
 
         Raises ChargeAlreadyPaid when the payer was faster.
         """
         answer = await self._ask("close", lambda: self._sdk.close(out_trade_no=quote(out_trade_no, safe="")))
-        if answer.status == 204 or answer.code in _CLOSED or answer.code in _UNKNOWN:
-            return
+        if answer.status == 204 or answer.code in _CLOSED:
+            return True
+        if answer.code in _UNKNOWN:
+            return False
         if answer.code in _PAID:
             raise answer.refusal(ChargeAlreadyPaid)
         raise answer.unclear() if answer.status < 300 else answer.refusal(WechatRefused)

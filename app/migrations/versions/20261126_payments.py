@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("prepay_id", sa.Text(), nullable=True),
         sa.Column("prepaid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_unseen", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("transaction_id", sa.Text(), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -55,6 +56,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open'"),
     )
     op.create_index(op.f("payments_charge_subject_id_idx"), "payments_charge", ["subject_id"], unique=False)
+    op.create_index(
+        "payments_charge_unseen_idx",
+        "payments_charge",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("closed_unseen"),
+    )
     op.create_table(
         "payments_discrepancy",
         sa.Column("id", sa.Uuid(), nullable=False),
