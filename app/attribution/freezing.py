@@ -36,6 +36,7 @@ class _CandidateRow(msgspec.Struct, frozen=True):
     guide_person: UUID | None
     guide_store: UUID | None
     passed_over: Reason | None
+    inviting_store: UUID | None
     visits: tuple[_Visit, ...]
 
 
@@ -68,6 +69,8 @@ _CANDIDATES = Statement(
                 JOIN attribution_promoter o ON o.promoter_id = a.promoter_id AND o.valid_to IS NULL
                 WHERE a.customer_id = :customer_id AND a.ended_at IS NULL AND o.person_id = g.person_id)
            ) END AS passed_over,
+           (SELECT coalesce(guide_store_id, store_id) FROM attribution_touch
+            WHERE customer_id = :customer_id AND first) AS inviting_store,
            coalesce((
                SELECT jsonb_agg(jsonb_build_object('product_id', p.product_id, 'room_id', v.room_id,
                                                    'store_id', v.store_id, 'touchpoint_id', v.touchpoint_id))
@@ -178,6 +181,7 @@ def _candidates(row: _CandidateRow) -> Candidates:
         distributor=_share(row) or _bond(row),
         passed_over=row.passed_over or Reason.NONE,
         guide=_guide(row),
+        inviting_store_id=row.inviting_store,
     )
 
 
@@ -267,6 +271,7 @@ async def explain(session: Session, order_id: UUID) -> list[LineExplanation]:
             touchpoint=row.touchpoint_id,
             guide_touchpoint=row.guide_touchpoint_id,
             room_touchpoint=row.room_touchpoint_id,
+            inviting_store=row.inviting_store_id,
             decided_at=row.decided_at,
         )
         for row in await _EXPLAIN.all(session, order_id=order_id)

@@ -143,4 +143,5 @@ class FrozenLine(Table, table=True):
     touchpoint_id: UUID | None = None
     guide_touchpoint_id: UUID | None = None
     room_touchpoint_id: UUID | None = None
+    inviting_store_id: UUID | None = None
     decided_at: datetime = created_at()

@@ -32,11 +32,13 @@ class RoomVisit:
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The last ones who can be credited, whatever the product. Neither is the buyer, and they are two persons.
-    `passed_over` says why nobody is the distributor: NONE where nobody brought the buyer."""
+    `passed_over` says why nobody is the distributor: NONE where nobody brought the buyer. `inviting_store_id` is the store
+    of the very first touch."""
 
     distributor: Party | None
     passed_over: Reason
     guide: Party | None
+    inviting_store_id: UUID | None = None
 
 
 def decide(
@@ -60,6 +62,7 @@ def decide(
         room_id=visit.room_id if visit else None,
         room_reason=Reason.ROOM_TOUCH if visit else Reason.NONE,
         room_touchpoint_id=visit.touchpoint_id if visit else None,
+        inviting_store_id=found.inviting_store_id,
     )
 
 

@@ -47,7 +47,8 @@ class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
     """Who is credited for one order line, decided at checkout and frozen. Copied into events.
 
     `touchpoint_id` is the link by which the distributor won, None where a bond did; `guide_touchpoint_id` is what the
-    guide won by, `room_touchpoint_id` what the room was entered by.
+    guide won by, `room_touchpoint_id` what the room was entered by. `inviting_store_id` is the store that first brought
+    the buyer to the brand, None where no store did.
     """
 
     line_id: UUID
@@ -63,6 +64,7 @@ class LineCredit(msgspec.Struct, frozen=True, kw_only=True):
     touchpoint_id: UUID | None
     guide_touchpoint_id: UUID | None = None
     room_touchpoint_id: UUID | None = None
+    inviting_store_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,8 @@ class AttributionRuleView(View):
 
 
 class LineExplanation(View):
-    """Why each party won one line, and by which touchpoint: `touchpoint` is the distributor's."""
+    """Why each party won one line, and by which touchpoint: `touchpoint` is the distributor's. `inviting_store` first brought
+    the buyer to the brand."""
 
     line: UUID
     distributor: DistributorId | None
@@ -187,4 +190,5 @@ class LineExplanation(View):
     touchpoint: TouchpointId | None
     guide_touchpoint: TouchpointId | None
     room_touchpoint: TouchpointId | None
+    inviting_store: StoreId | None
     decided_at: At

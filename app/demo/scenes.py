@@ -257,13 +257,18 @@ class Play:
 
     async def _check_performance(self, kept_fen: int) -> None:
         day = f"day:{utc_now().astimezone(CHINA):%Y-%m-%d}"
-        total_fen = 0
+        ranked = {
+            by: (await self.brand.hq.get("/v1/admin/stores/performance", by=by, period=day))["items"]
+            for by in ("store", "guide", "region")
+        }
         for by in ("store", "guide"):
-            ranking = await self.brand.hq.get("/v1/admin/stores/performance", by=by, period=day)
-            for item in ranking["items"]:
-                total_fen += item["net_fen"]
-                self.receipt.earnings.append({"who": f"{item['name']} ({by})", "earned_fen": item["net_fen"]})
-        self.receipt.check("performance of stores and guides together, in fen", kept_fen, total_fen)
+            for item in ranked[by]:
+                self.receipt.earnings.append({"who": f"{item['name']} ({by})", "earned_fen": item["own_part_fen"]})
+        for by in ("store", "region"):
+            credited_fen = sum(item["net_fen"] for item in ranked[by])
+            self.receipt.check(f"performance of each {by} together, in fen", kept_fen, credited_fen)
+        parts_fen = sum(item["own_part_fen"] for by in ("store", "guide") for item in ranked[by])
+        self.receipt.check("own parts of stores and guides together, in fen", kept_fen, parts_fen)
         explained = await self.brand.hq.get(f"/v1/admin/insight/orders/{self.refunded.order['id']}/attribution")
         line = explained["lines"][0]
         reasons = [line["distributor_reason"], line["guide_reason"], line["store_reason"], line["room_reason"]]

@@ -84,6 +84,7 @@ def _line(
         touchpoint=line.touchpoint,
         guide_touchpoint=line.guide_touchpoint,
         room_touchpoint=line.room_touchpoint,
+        inviting_store=line.inviting_store,
         decided_at=line.decided_at,
     )
 

@@ -56,7 +56,7 @@ class CreditedStore(View):
 class LineAttribution(View):
     """One line: each party, why they won (or why nobody did), and what they earned so far. `touchpoint` is the link by
     which the distributor won (null where a bond did), `guide_touchpoint` what the guide won by, `room_touchpoint` what the
-    live room was entered by."""
+    live room was entered by; `inviting_store` is the store that first brought the buyer to the brand."""
 
     line: OrderLineId
     distributor: CreditedDistributor | None
@@ -71,6 +71,7 @@ class LineAttribution(View):
     touchpoint: TouchpointId | None
     guide_touchpoint: TouchpointId | None
     room_touchpoint: TouchpointId | None
+    inviting_store: StoreId | None
     decided_at: At
 
 

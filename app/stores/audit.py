@@ -8,39 +8,44 @@ from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 from app.stores.performance import CONSUMER
 from app.stores.rules import DEFAULT_RULE
+from app.stores.totals import COUNTED
+
+_FIGURES = ("sales_fen", "refunds_fen", "orders", "own_part_fen", "fulfilled_fen", "inviting_fen")
 
 
-def _total_is_its_entries(table: str, key: str) -> str:
-    """Each total against the entries of its key and path. An order counts as `rules.order_counts` says: 1 at each of its
-    paths and −1 where neighbours among them meet."""
+def _total_is_its_entries(table: str, key: str, of: str) -> str:
+    """Each total against what the entries count, by its key and path. An order counts as `rules.order_counts` says: 1 at
+    each of its paths and −1 where neighbours among them meet."""
+    figures = ", ".join(f"coalesce({{0}}.{name}, 0)" for name in _FIGURES)
     return f"""
         WITH entry AS (
-            SELECT (business_at AT TIME ZONE 'Asia/Shanghai')::date AS day, role,
-                   coalesce(guide_id, store_id) AS party_id, scope_path COLLATE "C" AS path, order_id, kind, amount_fen
-            FROM stores_performance
+            SELECT (e.business_at AT TIME ZONE 'Asia/Shanghai')::date AS day, c.party AS role, c.party_id,
+                   c.path COLLATE "C" AS path, e.order_id, e.kind, c.credited_fen, c.own_part_fen, c.fulfilled_fen,
+                   c.inviting_fen
+            FROM stores_performance e {COUNTED} WHERE c.party_id IS NOT NULL AND {of}
         ), part AS (
-            SELECT {key}, kind, path, sum(amount_fen) AS fen,
+            SELECT {key}, kind, path, sum(credited_fen) AS fen,
                    lag(path) OVER (PARTITION BY {key}, order_id, kind ORDER BY path) AS before
-            FROM entry GROUP BY {key}, order_id, kind, path
+            FROM entry WHERE credited_fen IS NOT NULL GROUP BY {key}, order_id, kind, path
         ), counted AS (
             SELECT {key}, path, CASE kind WHEN 'sale' THEN fen ELSE 0 END AS sales_fen,
                    CASE kind WHEN 'sale' THEN 0 ELSE -fen END AS refunds_fen,
-                   CASE kind WHEN 'sale' THEN 1 ELSE 0 END AS orders
+                   CASE kind WHEN 'sale' THEN 1 ELSE 0 END AS orders, 0 AS own_part_fen, 0 AS fulfilled_fen,
+                   0 AS inviting_fen
             FROM part
             UNION ALL
             SELECT {key}, (SELECT max(left(path, n)) FROM generate_series(1, length(path)) n
-                           WHERE substr(path, n, 1) = '/' AND left(path, n) = left(before, n)), 0, 0, -1
+                           WHERE substr(path, n, 1) = '/' AND left(path, n) = left(before, n)), 0, 0, -1, 0, 0, 0
             FROM part WHERE kind = 'sale' AND before IS NOT NULL
+            UNION ALL
+            SELECT {key}, path, 0, 0, 0, own_part_fen, fulfilled_fen, inviting_fen FROM entry
         ), due AS (
-            SELECT {key}, path COLLATE "default" AS scope_path, sum(sales_fen) AS sales_fen,
-                   sum(refunds_fen) AS refunds_fen, sum(orders) AS orders
+            SELECT {key}, path COLLATE "default" AS scope_path, {", ".join(f"sum({name}) AS {name}" for name in _FIGURES)}
             FROM counted GROUP BY {key}, path
         )
-        SELECT {key}, scope_path,
-               concat_ws('/', coalesce(t.sales_fen, 0), coalesce(t.refunds_fen, 0), coalesce(t.orders, 0)) AS was,
-               concat_ws('/', coalesce(d.sales_fen, 0), coalesce(d.refunds_fen, 0), coalesce(d.orders, 0)) AS due
+        SELECT {key}, scope_path, concat_ws('/', {figures.format("t")}) AS was, concat_ws('/', {figures.format("d")}) AS due
         FROM due d FULL JOIN {table} t USING ({key}, scope_path)
-        WHERE (t.sales_fen, t.refunds_fen, t.orders) IS DISTINCT FROM (d.sales_fen, d.refunds_fen, d.orders)"""
+        WHERE ({figures.format("t")}) <> ({figures.format("d")})"""
 
 
 # What the guide's and the store's parts of an amount are: `money.split` of two parts, where equal remainders go to the
@@ -109,6 +114,16 @@ _CHECKS = checks(
                 ORDER BY valid_from DESC, id DESC LIMIT 1
             ) n ON true
             WHERE r.valid_from > o.placed_at OR n.valid_from > coalesce(r.valid_from, '-infinity')""",
+        "performance of line {line_id} for source {source_id} counts to {was}, by its sale to {due}": """
+            SELECT DISTINCT e.line_id, e.source_id,
+                   (e.credited_guide_id, e.fulfilling_store_id, e.fulfilling_path, e.inviting_store_id)::text AS was, d.said AS due
+            FROM (SELECT (l ->> 'line_id')::uuid AS line_id,
+                         ((l -> 'credit' ->> 'guide_id')::uuid, (a.payload ->> 'place_id')::uuid, a.payload ->> 'scope_path',
+                          s.id)::text AS said
+                  FROM applied a CROSS JOIN jsonb_array_elements(a.payload -> 'lines') AS l
+                  LEFT JOIN stores_store s ON s.id = (l -> 'credit' ->> 'inviting_store_id')::uuid WHERE a.type = :paid) d
+            JOIN stores_performance e USING (line_id)
+            WHERE (e.credited_guide_id, e.fulfilling_store_id, e.fulfilling_path, e.inviting_store_id)::text <> d.said""",
         "performance of line {line_id} for its {role} is {was}, below 0": """
             SELECT line_id, role, sum(amount_fen) AS was FROM stores_performance
             GROUP BY line_id, role HAVING sum(amount_fen) < 0""",
@@ -119,19 +134,18 @@ _CHECKS = checks(
 
 _TOTALS = checks(
     {
-        "total of {role} {party_id} at {scope_path} on {day} is {was} sold/refunded/orders, entries say {due}": (
-            _total_is_its_entries("stores_party_day", "day, role, party_id")
-        ),
-        "total at {scope_path} on {day} is {was} sold/refunded/orders, entries say {due}": (
-            _total_is_its_entries("stores_path_day", "day")
+        "total of {role} {party_id} at {scope_path} on {day} is {was} sold/refunded/orders/own/fulfilled/inviting, "
+        "entries say {due}": _total_is_its_entries("stores_party_day", "day, role, party_id", "true"),
+        "total at {scope_path} on {day} is {was} sold/refunded/orders/own/fulfilled/inviting, entries say {due}": (
+            _total_is_its_entries("stores_path_day", "day", "c.party = 'store'")
         ),
     }
 )
 
 
 async def audit_entries(session: Session) -> list[str]:
-    """Parts of each paid or refunded line are what the event and the rule of its day say, and no line earns below 0 for
-    anyone."""
+    """Parts of each paid or refunded line are what the event and the rule of its day say, and count to whom its sale says;
+    no line earns below 0 for anyone."""
     return await breaches_of(
         session,
         _CHECKS,

@@ -13,6 +13,7 @@
 * Unprocessable 422
   + PostMismatch            the role and the unit do not go together
   + PeriodUnreadable        not a day, week or month
+  + MeasureNotOfGuides      guides are ranked by what stores alone have
   + NearUnreadable          not a latitude and longitude
 """
 
@@ -80,6 +81,13 @@ class PostMismatch(Unprocessable):
     zh = "{role} 角色不能归属 {kind} 类型的组织。"
     role: Role
     kind: UnitKind
+
+
+class MeasureNotOfGuides(Unprocessable):
+    """Guides have what is credited to them and their own part of it."""
+
+    en = "Guides are ranked by credited or own_part."
+    zh = "导购仅支持按 credited 或 own_part 排名。"
 
 
 class PeriodUnreadable(Unprocessable):

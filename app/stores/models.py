@@ -107,6 +107,8 @@ class SplitRuleRow(Table, table=True):
 class Performance(Table, table=True):
     """One party's part of one line's sale, or of one refund of it (below 0). `source_id` is the order or the refund.
 
+    Beside whose part it is (`role`, `guide_id`) stands to whom the line counts: the store and guide credited for it, the
+    store that hands it over, the one that brought the buyer to the brand; each store with its path then.
     Entries are written by one transaction after the other, so `number` rises with what can be seen.
     """
 
@@ -128,13 +130,20 @@ class Performance(Table, table=True):
     store_id: UUID
     guide_id: UUID | None = None
     scope_path: str = text()
+    credited_guide_id: UUID | None = None
+    fulfilling_store_id: UUID | None = None
+    fulfilling_path: str | None = text(default=None)
+    inviting_store_id: UUID | None = None
+    inviting_path: str | None = text(default=None)
     amount_fen: int = fen()
     business_at: datetime = moment()
     rule_id: UUID | None = Field(None, foreign_key="stores_split_rule.id")
 
 
 class PartyDay(Table, table=True):
-    """What a store's or a guide's own parts came to on one China day, at the path of the store that was credited.
+    """What counted to a store or a guide on one China day, at the path of the store: `sales_fen` and `refunds_fen` of the
+    lines credited to them, whosever parts; net of refunds, their own parts of these (`own_part_fen`), what a store handed
+    over (`fulfilled_fen`), and what those bought whom it brought to the brand (`inviting_fen`).
 
     `orders` counts the orders sold so that the counts at all paths below any path sum to the orders there: see
     `rules.order_counts`.
@@ -154,10 +163,13 @@ class PartyDay(Table, table=True):
     sales_fen: int = fen()
     refunds_fen: int = fen()
     orders: int
+    own_part_fen: int = fen(0)
+    fulfilled_fen: int = fen(0)
+    inviting_fen: int = fen(0)
 
 
 class PathDay(Table, table=True):
-    """What everything credited at one path came to on one China day, whoever's part it is; `orders` as in `PartyDay`."""
+    """What the stores at one path came to on one China day, with the columns of `PartyDay`."""
 
     __tablename__ = "stores_path_day"
     __table_args__ = (
@@ -170,3 +182,6 @@ class PathDay(Table, table=True):
     sales_fen: int = fen()
     refunds_fen: int = fen()
     orders: int
+    own_part_fen: int = fen(0)
+    fulfilled_fen: int = fen(0)
+    inviting_fen: int = fen(0)

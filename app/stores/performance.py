@@ -1,6 +1,6 @@
 """Performance: entries written from the mall's events, and what one order's entries are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -22,15 +22,28 @@ CONSUMER = "stores.performance"
 """The name of the consumer that writes entries: its cursor says which events have theirs."""
 
 
-class _SoldUnder(msgspec.Struct, frozen=True):
-    line_id: UUID
+class _Sold(msgspec.Struct, frozen=True, kw_only=True):
+    """How a line was counted when it was sold: the rule that split it, and the stores it counts to beside the credited one,
+    with their paths then. Its refunds are counted alike."""
+
     rule_id: UUID | None
+    credited_guide_id: UUID | None
+    fulfilling_store_id: UUID | None
+    fulfilling_path: str | None
+    inviting_store_id: UUID | None
+    inviting_path: str | None
+
+
+class _SoldBefore(_Sold, frozen=True, kw_only=True):
+    line_id: UUID
 
 
 _INSERT = BulkInsert(models.Performance, EntryRow)
-_SOLD_UNDER = Statement(
-    "SELECT DISTINCT line_id, rule_id FROM stores_performance WHERE line_id = ANY(:line_ids) AND kind = 'sale'",
-    _SoldUnder,
+_SOLD_BEFORE = Statement(
+    """SELECT DISTINCT ON (line_id) line_id, rule_id, credited_guide_id, fulfilling_store_id, fulfilling_path,
+              inviting_store_id, inviting_path
+       FROM stores_performance WHERE line_id = ANY(:line_ids) AND kind = 'sale' ORDER BY line_id""",
+    _SoldBefore,
 )
 _OF_ORDER = Statement(
     """SELECT line_id, source_id, kind, role, store_id, guide_id, amount_fen, business_at
@@ -44,60 +57,91 @@ async def record(session: Session, batch: Sequence[Recorded[OrderPaid] | Recorde
     recorded before breaks a UNIQUE."""
     events = [recorded.event for recorded in batch]
     rules = await SPLIT_RULES.until(session, max(event.placed_at for event in events))
-    stores = await store_refs(session, {line.credit.store_id for event in events for line in event.lines})
-    # A credited store is one of ours; a place without a store keeps the path that the order was frozen with.
-    paths = {store.id: store.scope_path for store in stores.values()}
-    sold_under = await _rules_of_sales(session, events, rules)
+    known = {rule.id: rule for rule in [SPLIT_RULES.default, *rules]}
+    paths = await _paths(session, events)
+    sold = await _sold_before(session, events)
     entries: list[EntryRow] = []
     for event in events:
-        rule = SPLIT_RULES.at(rules, event.placed_at)
-        entries += (
-            _sale(event, rule, paths) if isinstance(event, OrderPaid) else _refund(event, rule, sold_under, paths)
-        )
+        if isinstance(event, OrderPaid):
+            now = {
+                line.line_id: _sold(event, line.credit, SPLIT_RULES.at(rules, event.placed_at), paths)
+                for line in event.lines
+            }
+            sold |= now
+            entries += _sale(event, now, known, paths)
+        else:
+            entries += _refund(event, sold, known, paths)
     await _INSERT.run(session, entries)
     await totals.add(session, entries)
 
 
-async def _rules_of_sales(
-    session: Session, events: Sequence[OrderPaid | RefundAgreed], rules: Sequence[SplitRule]
-) -> dict[UUID, SplitRule]:
-    """The rule each refunded line was sold under, as far as the sale was written before this batch: a version whose
-    transaction was still open at the sale must not split its refund."""
+async def _paths(session: Session, events: Sequence[OrderPaid | RefundAgreed]) -> dict[UUID | None, str]:
+    """The paths of our stores."""
+    named = [(line.credit.store_id, line.credit.inviting_store_id) for event in events for line in event.lines]
+    ids = {store_id for both in named for store_id in both if store_id is not None}
+    return {store.id: store.scope_path for store in (await store_refs(session, ids)).values()}
+
+
+async def _sold_before(session: Session, events: Sequence[OrderPaid | RefundAgreed]) -> dict[UUID, _Sold]:
+    """How each refunded line was counted, as far as its sale was written before this batch."""
     line_ids = [line.line_id for event in events if isinstance(event, RefundAgreed) for line in event.lines]
-    known = {rule.id: rule for rule in [SPLIT_RULES.default, *rules]}
-    return {row.line_id: known[row.rule_id] for row in await _SOLD_UNDER.all(session, line_ids=line_ids)}
+    return {row.line_id: row for row in await _SOLD_BEFORE.all(session, line_ids=line_ids)}
 
 
-def _sale(event: OrderPaid, rule: SplitRule, paths: dict[UUID, str]) -> Iterator[EntryRow]:
+def _sold(event: OrderPaid, credit: LineCredit, rule: SplitRule, paths: Mapping[UUID | None, str]) -> _Sold:
+    inviting_path = paths.get(credit.inviting_store_id)
+    return _Sold(
+        rule_id=rule.id,
+        credited_guide_id=credit.guide_id,
+        fulfilling_store_id=event.place_id,
+        fulfilling_path=event.scope_path,
+        inviting_store_id=credit.inviting_store_id if inviting_path is not None else None,
+        inviting_path=inviting_path,
+    )
+
+
+def _sale(
+    event: OrderPaid,
+    sold: Mapping[UUID, _Sold],
+    rules: Mapping[UUID | None, SplitRule],
+    paths: Mapping[UUID | None, str],
+) -> Iterator[EntryRow]:
     for line in event.lines:
-        parts = split(rule, line.goods_paid_fen, with_guide=line.credit.guide_id is not None)
-        yield from _entries(event, line.credit, rule, parts, EntryKind.SALE, event.order_id, event.paid_at, paths)
+        how = sold[line.line_id]
+        parts = split(rules[how.rule_id], line.goods_paid_fen, with_guide=line.credit.guide_id is not None)
+        yield from _entries(event, line.credit, how, parts, EntryKind.SALE, event.order_id, event.paid_at, paths)
 
 
 def _refund(
-    event: RefundAgreed, rule_now: SplitRule, sold_under: dict[UUID, SplitRule], paths: dict[UUID, str]
+    event: RefundAgreed,
+    sold: Mapping[UUID, _Sold],
+    rules: Mapping[UUID | None, SplitRule],
+    paths: Mapping[UUID | None, str],
 ) -> Iterator[EntryRow]:
     for line in event.lines:
-        rule = sold_under.get(line.line_id, rule_now)
+        how = sold.get(line.line_id)
+        if how is None:
+            assert line.amount_fen == 0, f"line {line.line_id} is refunded and was never sold"
+            continue
         parts = reversal(
-            rule,
+            rules[how.rule_id],
             goods_paid_fen=line.goods_paid_fen,
             refunded_before_fen=line.refunded_before_fen,
             amount_fen=line.amount_fen,
             with_guide=line.credit.guide_id is not None,
         )
-        yield from _entries(event, line.credit, rule, parts, EntryKind.REFUND, event.refund_id, event.agreed_at, paths)
+        yield from _entries(event, line.credit, how, parts, EntryKind.REFUND, event.refund_id, event.agreed_at, paths)
 
 
 def _entries(
     event: OrderPaid | RefundAgreed,
     credit: LineCredit,
-    rule: SplitRule,
-    parts: dict[SplitRole, int],
+    how: _Sold,
+    parts: Mapping[SplitRole, int],
     kind: EntryKind,
     source_id: UUID,
     business_at: datetime,
-    paths: dict[UUID, str],
+    paths: Mapping[UUID | None, str],
 ) -> Iterator[EntryRow]:
     for role, amount_fen in parts.items():
         if amount_fen:
@@ -109,10 +153,16 @@ def _entries(
                 role=role,
                 store_id=credit.store_id,
                 guide_id=credit.guide_id if role is SplitRole.GUIDE else None,
+                # A credited store is one of ours; a place without a store keeps the path that the order was frozen with.
                 scope_path=paths.get(credit.store_id, event.scope_path),
+                credited_guide_id=how.credited_guide_id,
+                fulfilling_store_id=how.fulfilling_store_id,
+                fulfilling_path=how.fulfilling_path,
+                inviting_store_id=how.inviting_store_id,
+                inviting_path=how.inviting_path,
                 amount_fen=amount_fen,
                 business_at=business_at,
-                rule_id=rule.id,
+                rule_id=how.rule_id,
             )
 
 

@@ -1,5 +1,6 @@
 """The ranking: who sold how much in a period, read from the totals of its days."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -8,9 +9,10 @@ from app.core.auth import Actor, Role
 from app.core.db import Listing, Session, within
 from app.core.ids import StaffId, StoreId, UnitId, prefix_of, wire
 from app.core.paging import Paging
-from app.stores.errors import RegionsOutOfReach
+from app.stores.errors import MeasureNotOfGuides, RegionsOutOfReach
 from app.stores.rules import read_period
-from app.stores.schemas import By, PerformanceItem, PerformanceView, SplitRole
+from app.stores.schemas import By, Measure, Party, PerformanceItem, PerformanceView
+from app.stores.totals import COUNTED
 
 
 class _Ranked(msgspec.Struct, frozen=True):
@@ -20,93 +22,106 @@ class _Ranked(msgspec.Struct, frozen=True):
     refunds_fen: int
     net_fen: int
     orders: int
+    own_part_fen: int
+    guides_part_fen: int
+    fulfilled_fen: int
+    inviting_fen: int
     moment: int
 
 
 # Totals know only now. As of the moment that the first page showed, what was written since is taken off again: the entries
 # with a higher number. A sale's entries are written together, so its order counts once in whatever holds one of them.
 _DAY = "d.day BETWEEN :first AND :last"
-_SINCE = "e.number > :moment AND e.business_at >= :from_at AND e.business_at < :to_at"
-_WRITTEN_SINCE = """-coalesce(sum(e.amount_fen) FILTER (WHERE e.kind = 'sale'), 0) AS sales_fen,
-    coalesce(sum(e.amount_fen) FILTER (WHERE e.kind = 'refund'), 0) AS refunds_fen,
-    -count(DISTINCT e.order_id) FILTER (WHERE e.kind = 'sale') AS orders"""
+_SINCE = f"""stores_performance e {COUNTED}
+    WHERE e.number > :moment AND e.business_at >= :from_at AND e.business_at < :to_at
+      AND c.party_id IS NOT NULL AND {within("c.path")}"""
+_FIGURES = "sales_fen, refunds_fen, orders, own_part_fen, fulfilled_fen, inviting_fen"
+_WRITTEN_SINCE = """-coalesce(sum(c.credited_fen) FILTER (WHERE e.kind = 'sale'), 0) AS sales_fen,
+    coalesce(sum(c.credited_fen) FILTER (WHERE e.kind = 'refund'), 0) AS refunds_fen,
+    -count(DISTINCT e.order_id) FILTER (WHERE e.kind = 'sale' AND c.credited_fen IS NOT NULL) AS orders,
+    -sum(c.own_part_fen) AS own_part_fen, -sum(c.fulfilled_fen) AS fulfilled_fen, -sum(c.inviting_fen) AS inviting_fen"""
 _SUMS = """sum(t.sales_fen)::bigint AS sales_fen, sum(t.refunds_fen)::bigint AS refunds_fen,
-    sum(t.sales_fen - t.refunds_fen)::bigint AS net_fen, sum(t.orders)::bigint AS orders"""
-_NOT_NOTHING = "(sum(t.sales_fen), sum(t.refunds_fen), sum(t.orders)) <> (0, 0, 0)"
+    sum(t.sales_fen - t.refunds_fen)::bigint AS net_fen, sum(t.orders)::bigint AS orders,
+    sum(t.own_part_fen)::bigint AS own_part_fen,
+    sum(t.sales_fen - t.refunds_fen - t.own_part_fen)::bigint AS guides_part_fen,
+    sum(t.fulfilled_fen)::bigint AS fulfilled_fen, sum(t.inviting_fen)::bigint AS inviting_fen"""
+_NOT_NOTHING = """(sum(t.sales_fen), sum(t.refunds_fen), sum(t.orders), sum(t.own_part_fen), sum(t.fulfilled_fen),
+    sum(t.inviting_fen)) <> (0, 0, 0, 0, 0, 0)"""
+_RANKED_BY = "sales_fen, refunds_fen, net_fen, orders, own_part_fen, guides_part_fen, fulfilled_fen, inviting_fen"
+_COLUMN = {measure: "net_fen" if measure is Measure.CREDITED else f"{measure}_fen" for measure in Measure}
 
 
-def _ranking(ranked: str) -> Listing[_Ranked]:
+def _ranking(ranked: str, measure: Measure) -> Listing[_Ranked]:
+    column = _COLUMN[measure]
     return Listing(
         f"""WITH {ranked}
-            SELECT id, name, sales_fen, refunds_fen, net_fen, orders,
+            SELECT id, name, {_RANKED_BY},
                    coalesce(:moment::bigint, (SELECT max(number) FROM stores_performance)) AS moment FROM ranked
-            WHERE {{filters}} ORDER BY net_fen DESC, id LIMIT :limit""",
+            WHERE {{filters}} ORDER BY {column} DESC, id LIMIT :limit""",
         _Ranked,
-        filters={"after": "(-net_fen, id) > (SELECT -a.net_fen, a.id FROM ranked a WHERE a.id = :after)"},
+        filters={"after": f"(-{column}, id) > (SELECT -a.{column}, a.id FROM ranked a WHERE a.id = :after)"},
     )
 
 
-def _of_parties(role: SplitRole, table: str) -> Listing[_Ranked]:
-    return _ranking(
-        f"""sums AS (
-                SELECT t.id, {_SUMS} FROM (
-                    SELECT d.party_id AS id, d.sales_fen, d.refunds_fen, d.orders FROM stores_party_day d
-                    WHERE d.role = '{role}' AND {_DAY} AND {within("d.scope_path")}
-                    UNION ALL
-                    SELECT coalesce(e.guide_id, e.store_id), {_WRITTEN_SINCE} FROM stores_performance e
-                    WHERE e.role = '{role}' AND {_SINCE} AND {within("e.scope_path")} GROUP BY 1
-                ) t GROUP BY t.id HAVING {_NOT_NOTHING}
-            ),
-            ranked AS (SELECT s.id, p.name, s.sales_fen, s.refunds_fen, s.net_fen, s.orders
-                       FROM sums s JOIN {table} p ON p.id = s.id)"""
-    )
-
-
-_RANKINGS = {
-    By.GUIDE: (StaffId, _of_parties(SplitRole.GUIDE, "stores_staff")),
-    By.STORE: (StoreId, _of_parties(SplitRole.STORE, "stores_store")),
-    # A sale below a region below a region counts for both.
-    By.REGION: (
-        UnitId,
-        _ranking(
-            f"""path AS MATERIALIZED (
-                    SELECT d.scope_path, sum(d.sales_fen) AS sales_fen, sum(d.refunds_fen) AS refunds_fen,
-                           sum(d.orders) AS orders
-                    FROM stores_path_day d WHERE {_DAY} AND {within("d.scope_path")} GROUP BY d.scope_path
-                ),
-                since AS MATERIALIZED (
-                    SELECT e.scope_path, e.kind, e.amount_fen, e.order_id FROM stores_performance e
-                    WHERE {_SINCE} AND {within("e.scope_path")}
-                ),
-                ranked AS (
-                    SELECT t.id, t.name, {_SUMS} FROM (
-                        SELECT u.id, u.name, p.sales_fen, p.refunds_fen, p.orders FROM path p
-                        JOIN stores_unit u ON u.kind = 'region' AND starts_with(p.scope_path, u.path)
-                        WHERE {within("u.path")}
-                        UNION ALL
-                        SELECT u.id, u.name, {_WRITTEN_SINCE} FROM since e
-                        JOIN stores_unit u ON u.kind = 'region' AND starts_with(e.scope_path, u.path)
-                        WHERE {within("u.path")} GROUP BY u.id
-                    ) t GROUP BY t.id, t.name HAVING {_NOT_NOTHING}
-                )"""
+def _of_parties(party: Party, table: str) -> str:
+    return f"""sums AS (
+            SELECT t.id, {_SUMS} FROM (
+                SELECT d.party_id AS id, {_FIGURES} FROM stores_party_day d
+                WHERE d.role = '{party}' AND {_DAY} AND {within("d.scope_path")}
+                UNION ALL
+                SELECT c.party_id, {_WRITTEN_SINCE} FROM {_SINCE} AND c.party = '{party}' GROUP BY 1
+            ) t GROUP BY t.id HAVING {_NOT_NOTHING}
         ),
+        ranked AS (SELECT s.id, p.name, {_RANKED_BY} FROM sums s JOIN {table} p ON p.id = s.id)"""
+
+
+# A sale below a region below a region counts for both.
+_OF_REGIONS = f"""path AS MATERIALIZED (
+        SELECT d.scope_path, {", ".join(f"sum(d.{name}) AS {name}" for name in _FIGURES.split(", "))}
+        FROM stores_path_day d WHERE {_DAY} AND {within("d.scope_path")} GROUP BY d.scope_path
     ),
+    since AS MATERIALIZED (
+        SELECT e.kind, e.order_id, c.path, c.credited_fen, c.own_part_fen, c.fulfilled_fen, c.inviting_fen
+        FROM {_SINCE} AND c.party = 'store'
+    ),
+    ranked AS (
+        SELECT t.id, t.name, {_SUMS} FROM (
+            SELECT u.id, u.name, {_FIGURES} FROM path p
+            JOIN stores_unit u ON u.kind = 'region' AND starts_with(p.scope_path, u.path)
+            WHERE {within("u.path")}
+            UNION ALL
+            SELECT u.id, u.name, {_WRITTEN_SINCE.replace("e.", "c.")} FROM since c
+            JOIN stores_unit u ON u.kind = 'region' AND starts_with(c.path, u.path)
+            WHERE {within("u.path")} GROUP BY u.id
+        ) t GROUP BY t.id, t.name HAVING {_NOT_NOTHING}
+    )"""
+_RANKED = {
+    By.GUIDE: _of_parties(Party.GUIDE, "stores_staff"),
+    By.STORE: _of_parties(Party.STORE, "stores_store"),
+    By.REGION: _OF_REGIONS,
 }
+_RANKINGS = {(by, measure): _ranking(ranked, measure) for by, ranked in _RANKED.items() for measure in Measure}
+_ID_TYPES: dict[By, Any] = {By.GUIDE: StaffId, By.STORE: StoreId, By.REGION: UnitId}
+_OF_GUIDES = (Measure.CREDITED, Measure.OWN_PART)
 
 
-async def rank(session: Session, actor: Actor, paging: Paging, *, by: By, period: str) -> PerformanceView:
+async def rank(
+    session: Session, actor: Actor, paging: Paging, *, by: By, measure: Measure, period: str
+) -> PerformanceView:
     """Who sold how much in a period, within scope, best first; the pages after the first show the same moment.
 
-    Raises PeriodUnreadable, CursorInvalid, and RegionsOutOfReach for staff who reach no whole region.
+    Raises PeriodUnreadable, CursorInvalid, MeasureNotOfGuides, and RegionsOutOfReach for staff who reach no whole region.
     """
+    if by is By.GUIDE and measure not in _OF_GUIDES:
+        raise MeasureNotOfGuides
     if by is By.REGION and actor.role not in (Role.REGION, Role.HQ):
         raise RegionsOutOfReach
     read = read_period(period)
-    id_type, listing = _RANKINGS[by]
+    id_type = _ID_TYPES[by]
     rows = await paging.rows_as_of(
         session,
         id_type,
-        listing,
+        _RANKINGS[by, measure],
         first=read.first,
         last=read.last,
         from_at=read.from_at,
@@ -115,21 +130,27 @@ async def rank(session: Session, actor: Actor, paging: Paging, *, by: By, period
     )
     return PerformanceView(
         by=by,
+        measure=measure,
         period=period,
         from_at=read.from_at,
         to_at=read.to_at,
-        items=[_item(row, prefix_of(id_type)) for row in rows.items],
+        items=[_item(row, by) for row in rows.items],
         next=rows.next,
         count=rows.count,
     )
 
 
-def _item(row: _Ranked, prefix: str) -> PerformanceItem:
+def _item(row: _Ranked, by: By) -> PerformanceItem:
+    of_stores = by is not By.GUIDE
     return PerformanceItem(
-        id=wire(prefix, row.id),
+        id=wire(prefix_of(_ID_TYPES[by]), row.id),
         name=row.name,
         sales_fen=row.sales_fen,
         refunds_fen=row.refunds_fen,
         net_fen=row.net_fen,
         orders=row.orders,
+        own_part_fen=row.own_part_fen,
+        guides_part_fen=row.guides_part_fen if of_stores else None,
+        fulfilled_fen=row.fulfilled_fen if of_stores else None,
+        inviting_fen=row.inviting_fen if of_stores else None,
     )

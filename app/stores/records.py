@@ -9,7 +9,7 @@ from app.core import auth
 from app.core.auth import Actor, Role
 from app.core.db import Session, Statement, within
 from app.core.errors import NotFound
-from app.stores.schemas import EntryKind, SplitRole, StaffStatus, StoreStatus, UnitKind
+from app.stores.schemas import EntryKind, Party, SplitRole, StaffStatus, StoreStatus, UnitKind
 
 
 class UnitRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,21 +80,14 @@ class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
     store_id: UUID
     guide_id: UUID | None
     scope_path: str
+    credited_guide_id: UUID | None
+    fulfilling_store_id: UUID | None
+    fulfilling_path: str | None
+    inviting_store_id: UUID | None
+    inviting_path: str | None
     amount_fen: int
     business_at: datetime
     rule_id: UUID | None
-
-
-class PartyDayRow(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A row of `stores_party_day`."""
-
-    day: date
-    role: SplitRole
-    scope_path: str
-    party_id: UUID
-    sales_fen: int
-    refunds_fen: int
-    orders: int
 
 
 class PathDayRow(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -105,6 +98,16 @@ class PathDayRow(msgspec.Struct, frozen=True, kw_only=True, order=True):
     sales_fen: int
     refunds_fen: int
     orders: int
+    own_part_fen: int
+    fulfilled_fen: int
+    inviting_fen: int
+
+
+class PartyDayRow(PathDayRow, frozen=True, kw_only=True, order=True):
+    """A row of `stores_party_day`."""
+
+    role: Party
+    party_id: UUID
 
 
 UNIT_COLUMNS = ", ".join(UnitRow.__struct_fields__)

@@ -15,6 +15,7 @@ from app.stores.errors import (
     AccountLinkNotGrantable,
     LoginFailed,
     LoginTaken,
+    MeasureNotOfGuides,
     NearUnreadable,
     OrganisationCodeTaken,
     PeriodUnreadable,
@@ -28,6 +29,7 @@ from app.stores.schemas import (
     By,
     ChosenStoreUpdate,
     ChosenStoreView,
+    Measure,
     PerformanceView,
     SplitRulePut,
     SplitRuleView,
@@ -185,7 +187,7 @@ async def add_split_rule(actor: Headquarters, body: SplitRulePut, session: Tx) -
 @admin.get(
     "/stores/performance",
     summary="Rank guides, stores or regions",
-    responses=problems(RegionsOutOfReach, PeriodUnreadable),
+    responses=problems(RegionsOutOfReach, PeriodUnreadable, MeasureNotOfGuides),
 )
 async def rank_performance(
     actor: CurrentStaff,
@@ -200,12 +202,13 @@ async def rank_performance(
             examples=["day:2026-11-21"],
         ),
     ],
+    measure: Measure = Measure.CREDITED,
 ) -> PerformanceView:
-    """By `net_fen`, then by id, within scope. A guide's and a store's rows hold their own parts of the split; a region's
-    row holds everything sold below it, regions inside it too; stores right below headquarters belong to no region.
-    Regions are ranked for regions and headquarters only. A sale counts on the day it was paid, a refund on the day it was
-    agreed; `orders` counts orders paid in the period."""
-    return await ranking.rank(session, actor, paging, by=by, period=period)
+    """By what the measure comes to, net of refunds, then by id, within scope. What a store is credited with is the whole
+    sale, its guides' parts included; a region's row is the sum of the stores below it, regions inside it too; stores right
+    below headquarters belong to no region. Regions are ranked for regions and headquarters only. A sale counts on the day
+    it was paid, a refund on the day it was agreed; `orders` counts orders paid in the period."""
+    return await ranking.rank(session, actor, paging, by=by, measure=measure, period=period)
 
 
 @customer.get("/stores", summary="Find stores", responses=problems(NearUnreadable))

@@ -46,6 +46,25 @@ class SplitRole(StrEnum):
     GUIDE = "guide"
 
 
+class Party(StrEnum):
+    """To whom a line's performance counts."""
+
+    STORE = "store"
+    GUIDE = "guide"
+
+
+class Measure(StrEnum):
+    """What of performance is ranked by. `credited` is the whole of the lines credited to a store, guide or region; `own_part`
+    and `guides_part` are what the split gives of it to the store and to its guides; `fulfilled` is what a store handed
+    over; `inviting` is what those bought whom it first brought to the brand."""
+
+    CREDITED = "credited"
+    OWN_PART = "own_part"
+    GUIDES_PART = "guides_part"
+    FULFILLED = "fulfilled"
+    INVITING = "inviting"
+
+
 class EntryKind(StrEnum):
     """A sale counts above 0, a refund of it below."""
 
@@ -263,7 +282,8 @@ class SplitRuleView(View):
 
 
 class PerformanceItem(View):
-    """One row of the ranking; `net_fen` = `sales_fen` − `refunds_fen`."""
+    """One row of the ranking. `sales_fen`, `refunds_fen`, `net_fen` (the one less the other) and `orders` are of the lines
+    credited to it; what the other measures come to is net of refunds, and null where a guide has no such measure."""
 
     id: str = Field(examples=["sto_01h455vb4pex5vsknk084sn02q"])
     name: str
@@ -271,6 +291,10 @@ class PerformanceItem(View):
     refunds_fen: int
     net_fen: int
     orders: int
+    own_part_fen: int = Field(description="What the split gives of `net_fen` to the store, or to the guide.")
+    guides_part_fen: int | None = Field(description="What the split gives of `net_fen` to guides.")
+    fulfilled_fen: int | None = Field(description="Goods paid of what was sold where the store hands over.")
+    inviting_fen: int | None = Field(description="Goods paid of buyers whom the store first brought to the brand.")
 
 
 class PerformanceView(Page[PerformanceItem]):
@@ -278,6 +302,7 @@ class PerformanceView(Page[PerformanceItem]):
     following request; null on the last page. `count` is the number of rows on all pages, null unless it was asked for."""
 
     by: By
+    measure: Measure
     period: str
     from_at: At
     to_at: At

@@ -183,7 +183,8 @@ SEEDS: Seeds = {
     "RefundAgreed was never told": (
         lose("mall.refund_agreed")
         + "DELETE FROM stores_performance WHERE amount_fen < 0;"
-        + "UPDATE stores_party_day SET refunds_fen = 0; UPDATE stores_path_day SET refunds_fen = 0;",
+        + "UPDATE stores_party_day SET refunds_fen = 0, own_part_fen = 64000, fulfilled_fen = 64000;"
+        + "UPDATE stores_path_day SET refunds_fen = 0, own_part_fen = 64000, fulfilled_fen = 64000;",
         ["is agreed as 12800, RefundAgreed events tell of nothing", "its RefundAgreed event tells of nothing"],
     ),
     "RefundAgreed tells of a line in other units": (
@@ -200,11 +201,11 @@ SEEDS: Seeds = {
     ),
     "a path's total of a day forgets a refund": (
         "UPDATE stores_path_day SET refunds_fen = 0",
-        ["is 64000/0/2 sold/refunded/orders, entries say 64000/12800/2"],
+        ["is 64000/0/2/51200/51200/0 sold/refunded/orders/own/fulfilled/inviting, entries say 64000/12800/2/51200"],
     ),
     "a store's total of a day counts an order too many": (
         "UPDATE stores_party_day SET orders = orders + 1 WHERE role = 'store'",
-        ["is 64000/12800/3 sold/refunded/orders, entries say 64000/12800/2"],
+        ["is 64000/12800/3/51200/51200/0 sold/refunded/orders/own/fulfilled/inviting, entries say 64000/12800/2/51200"],
     ),
     "an order is forgotten": (
         "UPDATE mall_order SET expires_at = now() - interval '2 days' WHERE status = 'unpaid' AND goods_fen = 12800",
@@ -310,7 +311,9 @@ SEEDS: Seeds = {
     ),
     "a sale is credited to another store": (
         f"""UPDATE stores_performance SET store_id = '{TRANSFER[1:-1]}';
-            UPDATE stores_party_day SET party_id = '{TRANSFER[1:-1]}'""",
+            UPDATE stores_party_day SET sales_fen = 0, refunds_fen = 0, orders = 0, own_part_fen = 0;
+            INSERT INTO stores_party_day (day, role, scope_path, party_id, sales_fen, refunds_fen, orders, own_part_fen)
+            SELECT day, role, scope_path, '{TRANSFER[1:-1]}', 64000, 12800, 2, 51200 FROM stores_party_day""",
         ["as store is"] * 3,
     ),
     "RefundPaid was lost": (lose("mall.refund_paid"), ["is paid out with 12800, RefundPaid events tell of 0"]),

@@ -97,13 +97,25 @@ SEEDS: Seeds = {
     "the store is given what is the guide's": (
         """UPDATE stores_performance SET amount_fen = amount_fen + CASE role WHEN 'store' THEN 1 ELSE -1 END
            WHERE kind = 'sale';
-           UPDATE stores_party_day SET sales_fen = sales_fen + CASE role WHEN 'store' THEN 1 ELSE -1 END""",
+           UPDATE stores_party_day SET own_part_fen = own_part_fen + CASE role WHEN 'store' THEN 1 ELSE -1 END;
+           UPDATE stores_path_day SET own_part_fen = own_part_fen + 1""",
         ["as guide is", "as store is"],
     ),
     "another guide is given the performance": (
-        f"""UPDATE stores_performance SET guide_id = {X} WHERE role = 'guide';
-            UPDATE stores_party_day SET party_id = {X} WHERE role = 'guide'""",
+        f"UPDATE stores_performance SET guide_id = {X} WHERE role = 'guide'",
         ["as guide is"] * 3,
+    ),
+    "a sale counts to another guide": (
+        f"""UPDATE stores_performance SET credited_guide_id = {X};
+            UPDATE stores_party_day SET party_id = {X} WHERE role = 'guide'""",
+        ["counts to"] * 3,
+    ),
+    "a sale was handed over by another store": (
+        f"""UPDATE stores_performance SET fulfilling_store_id = {X};
+            UPDATE stores_party_day SET fulfilled_fen = 0;
+            INSERT INTO stores_party_day (day, role, scope_path, party_id, sales_fen, refunds_fen, orders, fulfilled_fen)
+            SELECT day, role, scope_path, {X}, 0, 0, 0, 38400 - 11110 FROM stores_party_day WHERE role = 'store'""",
+        ["counts to"] * 3,
     ),
     "performance was split by no rule of its day": (
         f"""INSERT INTO stores_split_rule (id, parts, valid_from)

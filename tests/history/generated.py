@@ -169,18 +169,23 @@ FROM history WHERE n > {orders} - {orders} / 4;
 """
 
 _CREDIT = """
-INSERT INTO stores_performance (order_id, line_id, source_id, kind, role, store_id, guide_id, scope_path, amount_fen,
+INSERT INTO stores_performance (order_id, line_id, source_id, kind, role, store_id, guide_id, scope_path, credited_guide_id,
+                                fulfilling_store_id, fulfilling_path, inviting_store_id, inviting_path, amount_fen,
                                 business_at, rule_id)
 SELECT id, line, id, 'sale', CASE part WHEN 0 THEN 'store' ELSE 'guide' END, store_id,
-       CASE part WHEN 1 THEN guide_id END, path, CASE part WHEN 0 THEN goods_fen - goods_fen * 2 / 5 ELSE goods_fen * 2 / 5 END,
+       CASE part WHEN 1 THEN guide_id END, path, guide_id, store_id, path, store_id, path, CASE part WHEN 0 THEN goods_fen - goods_fen * 2 / 5 ELSE goods_fen * 2 / 5 END,
        at, history_id(20, 1)
 FROM history, generate_series(0, 1) AS part WHERE status = 'paid';
-INSERT INTO stores_party_day (day, role, scope_path, party_id, sales_fen, refunds_fen, orders)
-SELECT (business_at AT TIME ZONE 'Asia/Shanghai')::date, role, scope_path, coalesce(guide_id, store_id), sum(amount_fen), 0,
-       count(DISTINCT order_id)
-FROM stores_performance GROUP BY 1, 2, 3, 4;
-INSERT INTO stores_path_day (day, scope_path, sales_fen, refunds_fen, orders)
-SELECT day, scope_path, sum(sales_fen), 0, max(orders) FROM stores_party_day GROUP BY 1, 2;
+INSERT INTO stores_party_day (day, role, scope_path, party_id, sales_fen, refunds_fen, orders, own_part_fen, fulfilled_fen,
+                              inviting_fen)
+SELECT (business_at AT TIME ZONE 'Asia/Shanghai')::date, p.party, scope_path, p.id, sum(amount_fen), 0, count(DISTINCT order_id),
+       coalesce(sum(amount_fen) FILTER (WHERE role = p.party), 0),
+       CASE p.party WHEN 'store' THEN sum(amount_fen) ELSE 0 END, CASE p.party WHEN 'store' THEN sum(amount_fen) ELSE 0 END
+FROM stores_performance
+CROSS JOIN LATERAL (VALUES ('store', store_id), ('guide', credited_guide_id)) AS p(party, id) GROUP BY 1, 2, 3, 4;
+INSERT INTO stores_path_day (day, scope_path, sales_fen, refunds_fen, orders, own_part_fen, fulfilled_fen, inviting_fen)
+SELECT day, scope_path, sales_fen, refunds_fen, orders, own_part_fen, fulfilled_fen, inviting_fen
+FROM stores_party_day WHERE role = 'store';
 INSERT INTO distribution_commission (id, order_id, line_id, distributor_id, level, book, base_fen, rate_bps, amount_fen,
                                      terms_id, paid_at, created_at)
 SELECT history_id(30 + level, n, at), id, line, history_id(16, CASE level WHEN 1 THEN distributor ELSE distributor / 2 END),

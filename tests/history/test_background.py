@@ -21,7 +21,7 @@ from app.live import tips
 from app.mall.orders import closing
 from app.payments import charges, refunds
 from app.stores import ranking
-from app.stores.schemas import By
+from app.stores.schemas import By, Measure
 from tests.history.generated import History
 from tests.history.measured import REPORT_MS, TIMES, blocks, elapsed_ms, noted, steady
 
@@ -73,9 +73,10 @@ async def test_a_basket_is_quoted_and_credited_as_on_the_first_day(
     assert {one.sql: touched for one in ran if (touched := await blocks(old_db, one)) > BLOCKS} == {}
 
 
+@pytest.mark.parametrize("measure", [Measure.CREDITED, Measure.OWN_PART])
 @pytest.mark.parametrize("by", By)
 async def test_a_year_is_ranked_within_a_second(
-    old_db: Database, history: History, monkeypatch: pytest.MonkeyPatch, by: By
+    old_db: Database, history: History, monkeypatch: pytest.MonkeyPatch, by: By, measure: Measure
 ) -> None:
     actor = Actor(kind=Kind.STAFF, id=new_id(), family=new_id(), role=Role.HQ, scope_path="/hq/")
     read = ranking.read_period("month:2026-10")
@@ -85,7 +86,7 @@ async def test_a_year_is_ranked_within_a_second(
         lambda _: read.__class__(date(2025, 11, 1), date(2026, 10, 31), read.from_at, read.to_at),
     )
     async with old_db.alone() as session:
-        rank = partial(ranking.rank, session, actor, Paging(limit=100), by=by, period="year")
+        rank = partial(ranking.rank, session, actor, Paging(limit=100), by=by, measure=measure, period="year")
         took_ms = [await elapsed_ms(rank) for _ in range(TIMES)]
         assert (await rank()).items
     assert sorted(took_ms)[TIMES // 2] < REPORT_MS, took_ms

@@ -111,7 +111,7 @@ def readings(h: History) -> list[Reading]:
             {"by": "guide", "period": "day:2026-11-01"},
             {"by": "guide", "period": "week:2026-W40"},
         ),
-        *by("hq", "/v1/admin/stores/performance", {"by": "region", "period": "month:2026-10"}),
+        *by("hq", "/v1/admin/stores/performance", {"by": "region", "period": "month:2026-10", "measure": "inviting"}),
     ]
 
 
