@@ -26,6 +26,7 @@ class Receipt:
 
     sales: list[dict[str, Any]] = field(default_factory=list)
     earnings: list[dict[str, Any]] = field(default_factory=list)
+    performance: list[dict[str, Any]] = field(default_factory=list)
     stock: dict[str, int] = field(default_factory=dict)
     audit: dict[str, list[str]] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Receipt:
             "seconds": round(self.seconds, 1),
             "sales": self.sales,
             "earnings": self.earnings,
+            "performance": self.performance,
             "stock": self.stock,
             "audit": self.audit,
             "checks": [
@@ -54,6 +56,7 @@ class Receipt:
     def print(self, console: Console) -> None:
         self._table(console, "Who bought through whom", self.sales)
         self._table(console, "What each party earned", self.earnings)
+        self._table(console, "Performance, net of refunds", self.performance)
         self._table(console, "Stock", [self.stock])
         table = Table("", "expected", "found", "", title="Does it add up?", title_justify="left")
         for check in self.checks:
@@ -65,11 +68,17 @@ class Receipt:
         console.print(f"{verdict}  ({self.seconds:.1f} s)")
 
     def _table(self, console: Console, title: str, rows: list[dict[str, Any]]) -> None:
-        table = Table(*rows[0], title=title, title_justify="left")
+        table = Table(*(_heading(name) for name in rows[0]), title=title, title_justify="left")
         for row in rows:
             table.add_row(*(_cell(name, value) for name, value in row.items()))
         console.print(table)
 
 
+def _heading(name: str) -> str:
+    return name.removesuffix("_fen").replace("_", " ")
+
+
 def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
     return f"¥{value / 100:,.2f}" if name.endswith("_fen") and isinstance(value, int) else str(value)

@@ -18,7 +18,8 @@ from app.demo.receipt import Receipt
 from app.processes.auditor import run_audit
 
 LEVEL1_BPS, LEVEL2_BPS = 1_000, 300
-TIP_FEN = 990
+TIP_FEN, HOST_FEN, STORE_FEN, BRAND_FEN = 990, 495, 198, 297
+"""A tip, and its parts by the rule that counts without another: 50, 20 and 30 %."""
 PRODUCT = "明前龙井"
 NAMES = ("Lily", "王芳", "李强", "Tom", "陈晨", "赵敏", "Nina", "周杰")
 
@@ -263,7 +264,14 @@ class Play:
         }
         for by in ("store", "guide"):
             for item in ranked[by]:
-                self.receipt.earnings.append({"who": f"{item['name']} ({by})", "earned_fen": item["own_part_fen"]})
+                self.receipt.performance.append(
+                    {
+                        "of": f"{item['name']} ({by})",
+                        "credited_fen": item["net_fen"],
+                        "own_part_fen": item["own_part_fen"],
+                        "fulfilled_fen": item["fulfilled_fen"],
+                    }
+                )
         for by in ("store", "region"):
             credited_fen = sum(item["net_fen"] for item in ranked[by])
             self.receipt.check(f"performance of each {by} together, in fen", kept_fen, credited_fen)
@@ -280,7 +288,15 @@ class Play:
         report = await self.guide.get(f"/v1/admin/live/rooms/{self.room['id']}/report")
         self.receipt.check("goods paid in the room, in fen", goods_fen, report["paid_fen"])
         self.receipt.check("tips in the room, in fen", tips * TIP_FEN, report["tips_fen"])
-        self.receipt.earnings.append({"who": "tips, host and store together", "earned_fen": report["tips_fen"]})
+        expected = [tips * HOST_FEN, tips * STORE_FEN]
+        found = [report["tips_host_fen"], report["tips_store_fen"]]
+        self.receipt.check("tips, the host's part and the store's, in fen", expected, found)
+        kept_fen = report["tips_fen"] - report["tips_host_fen"]
+        self.receipt.check("tips kept by the brand, in fen", tips * (STORE_FEN + BRAND_FEN), kept_fen)
+        self.receipt.earnings += [
+            {"who": f"{self.room['host']['name']} (tips)", "earned_fen": report["tips_host_fen"]},
+            {"who": "the brand (tips)", "earned_fen": kept_fen},
+        ]
 
     def _list_sales(self) -> None:
         ways = (("韩梅梅's link and the room", True), ("the room alone", False))

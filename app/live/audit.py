@@ -6,7 +6,7 @@ from app.core.audits import A_MOMENT_BEFORE, breaches_of, checks
 from app.core.db import Session
 from app.ledger import Account
 from app.live import takings, tips
-from app.live.events import TipPaid
+from app.live.events import TipPaid, TipRefunded
 from app.live.tip_rules import TIP_RULES
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
@@ -15,20 +15,38 @@ _TOLD = checks(
     {
         "tip {id} is paid with {due}, TipPaid events tell of {was}": """
             SELECT coalesce(t.id, f.stream) AS id, coalesce(f.fen, 0) AS was, coalesce(t.amount_fen, 0) AS due
-            FROM (SELECT id, amount_fen FROM live_tip WHERE status = 'paid') t
+            FROM (SELECT id, amount_fen FROM live_tip WHERE host_fen IS NOT NULL) t
             FULL JOIN (SELECT stream, sum((payload ->> 'amount_fen')::bigint) AS fen FROM told
                        WHERE type = :tip_paid GROUP BY stream) f ON f.stream = t.id
             WHERE t.amount_fen IS DISTINCT FROM f.fen""",
         "tip {id} is {due}, its TipPaid event tells of {was}": """
             SELECT coalesce(t.id, f.id) AS id, coalesce(f.said, 'nothing') AS was, coalesce(t.said, 'nothing') AS due
-            FROM (SELECT id, (room_id, host_id, store_id, customer_id, book, placed_at, paid_at)::text AS said
-                  FROM live_tip WHERE status = 'paid') t
+            FROM (SELECT id, (room_id, host_id, store_id, customer_id, book, placed_at, paid_at, host_fen, store_fen, brand_fen,
+                              store_is_payee)::text AS said
+                  FROM live_tip WHERE host_fen IS NOT NULL) t
             FULL JOIN (
                 SELECT stream AS id,
                        ((payload ->> 'room_id')::uuid, (payload ->> 'host_id')::uuid, (payload ->> 'store_id')::uuid,
                         (payload ->> 'customer_id')::uuid, payload ->> 'book', (payload ->> 'placed_at')::timestamptz,
-                        (payload ->> 'paid_at')::timestamptz)::text AS said
+                        (payload ->> 'paid_at')::timestamptz, (payload ->> 'host_fen')::bigint,
+                        (payload ->> 'store_fen')::bigint, (payload ->> 'brand_fen')::bigint,
+                        coalesce((payload ->> 'store_is_payee')::boolean, true))::text AS said
                 FROM told WHERE type = :tip_paid
+            ) f ON f.id = t.id
+            WHERE t.said IS DISTINCT FROM f.said""",
+        "tip {id} was refunded by staff as {due}, its TipRefunded event tells of {was}": """
+            SELECT coalesce(t.id, f.id) AS id, coalesce(f.said, 'nothing') AS was, coalesce(t.said, 'nothing') AS due
+            FROM (SELECT id, (refund_id, room_id, host_id, store_id, customer_id, book, amount_fen, host_fen, store_fen, brand_fen,
+                              store_is_payee)::text AS said
+                  FROM live_tip WHERE refunded_by IS NOT NULL) t
+            FULL JOIN (
+                SELECT stream AS id,
+                       ((payload ->> 'refund_id')::uuid, (payload ->> 'room_id')::uuid, (payload ->> 'host_id')::uuid,
+                        (payload ->> 'store_id')::uuid, (payload ->> 'customer_id')::uuid, payload ->> 'book',
+                        (payload ->> 'amount_fen')::bigint, (payload ->> 'host_fen')::bigint,
+                        (payload ->> 'store_fen')::bigint, (payload ->> 'brand_fen')::bigint,
+                        (payload ->> 'store_is_payee')::boolean)::text AS said
+                FROM told WHERE type = :tip_refunded
             ) f ON f.id = t.id
             WHERE t.said IS DISTINCT FROM f.said""",
         "tip {id} was divided {was}, by its rule it is {due}": f"""
@@ -105,13 +123,17 @@ _ALLOTTED = checks(
     {
         "tip {id} posted {was} to {account} of {owner} in {book}, by its event it is {due}": """
             WITH part AS (
-                SELECT (e.payload ->> 'tip_id')::uuid AS id, e.payload ->> 'book' AS book, p.account, p.owner, p.fen
-                FROM applied e CROSS JOIN LATERAL (VALUES
+                SELECT (e.payload ->> 'tip_id')::uuid AS id, e.payload ->> 'book' AS book, p.account, p.owner,
+                       CASE e.type WHEN :tip_paid THEN p.fen ELSE -p.fen END AS fen
+                FROM applied e
+                CROSS JOIN LATERAL (SELECT coalesce((e.payload ->> 'store_is_payee')::boolean, true) AS is_payee) s
+                CROSS JOIN LATERAL (VALUES
                     (CAST(:held AS text), (e.payload ->> 'host_id')::uuid, (e.payload ->> 'host_fen')::bigint),
-                    (CAST(:held AS text), (e.payload ->> 'store_id')::uuid, (e.payload ->> 'store_fen')::bigint),
+                    (CASE WHEN s.is_payee THEN CAST(:held AS text) ELSE :kept END,
+                     CASE WHEN s.is_payee THEN (e.payload ->> 'store_id')::uuid END, (e.payload ->> 'store_fen')::bigint),
                     (CAST(:kept AS text), NULL, (e.payload ->> 'brand_fen')::bigint)
                 ) AS p (account, owner, fen)
-                WHERE e.type = :tip_paid
+                WHERE e.type IN (:tip_paid, :tip_refunded)
             ), posted AS (
                 SELECT l.subject AS id, l.book, l.account, l.owner, -l.amount_fen AS fen
                 FROM ledger_transfer t JOIN ledger_entry l ON l.transfer_id = t.id
@@ -124,8 +146,13 @@ _ALLOTTED = checks(
         "tip {id} has {was} in {book} that is nobody's yet, it should be {due}": """
             SELECT coalesce(t.id, e.subject) AS id, coalesce(t.book, e.book) AS book, coalesce(e.fen, 0) AS was,
                    coalesce(t.fen, 0) AS due
-            FROM (SELECT t.id, t.book, CASE WHEN a.stream IS NULL THEN t.amount_fen ELSE 0 END AS fen FROM live_tip t
-                  LEFT JOIN applied a ON a.stream = t.id AND a.type = :tip_paid WHERE t.status = 'paid') t
+            FROM (SELECT t.id, t.book,
+                         t.amount_fen * ((a.stream IS NULL)::int - (t.refunded_by IS NOT NULL)::int + (b.stream IS NOT NULL)::int)
+                         AS fen
+                  FROM live_tip t
+                  LEFT JOIN applied a ON a.stream = t.id AND a.type = :tip_paid
+                  LEFT JOIN applied b ON b.stream = t.id AND b.type = :tip_refunded
+                  WHERE t.host_fen IS NOT NULL) t
             FULL JOIN (SELECT subject, book, -sum(amount_fen) AS fen FROM ledger_entry WHERE account = :unallotted
                        GROUP BY subject, book) e ON e.subject = t.id AND e.book = t.book
             WHERE coalesce(e.fen, 0) <> coalesce(t.fen, 0)""",
@@ -140,6 +167,10 @@ _BROUGHT = checks(
                 SELECT (payload ->> 'room_id')::uuid AS room_id, 'tip' AS kind, (payload ->> 'tip_id')::uuid AS source_id,
                        (payload ->> 'amount_fen')::bigint AS fen
                 FROM applied WHERE type = :tip_paid
+                UNION ALL
+                SELECT (payload ->> 'room_id')::uuid, 'tip_refund', (payload ->> 'refund_id')::uuid,
+                       -(payload ->> 'amount_fen')::bigint
+                FROM applied WHERE type = :tip_refunded
                 UNION ALL
                 SELECT (line -> 'credit' ->> 'room_id')::uuid, 'order', (payload ->> 'order_id')::uuid,
                        (line ->> 'goods_paid_fen')::bigint
@@ -164,13 +195,14 @@ async def audit(session: Session) -> list[str]:
     values: dict[str, Any] = {
         "tip": tips.COLLECTOR.kind,
         "tip_paid": TipPaid.type_name(),
+        "tip_refunded": TipRefunded.type_name(),
         "order_paid": OrderPaid.type_name(),
         "refund_agreed": RefundAgreed.type_name(),
         "host_bps": TIP_RULES.default.host_bps,
         "store_bps": TIP_RULES.default.store_bps,
         "tips_consumer": tips.CONSUMER,
         "takings_consumer": takings.CONSUMER,
-        "allotments": [tips.HELD, tips.KEPT],
+        "allotments": [tips.HELD, tips.KEPT, tips.CLAWED_BACK, tips.KEPT_BACK],
         "held": Account.PAYEE_HELD,
         "kept": Account.OTHER_INCOME,
         "unallotted": Account.TIPS_UNALLOTTED,

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 from app.core.db import Session
 from app.core.events import Consumer, Recorded, Relay, Transactional
 from app.core.runtime import Runtime
 from app.live import announcements, stream, takings, tips
-from app.live.events import MemberMuted, ProductPinned, ProductUnpinned, RoomEnded, RoomStarted, TipPaid
+from app.live.events import MemberMuted, ProductPinned, ProductUnpinned, RoomEnded, RoomStarted, TipPaid, TipRefunded
 from app.live.takings import Taking, TakingKind
 from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
@@ -17,20 +18,28 @@ from app.mall.orders import OrderPaid
 _NAMES_A_ROOM = "$.room_id != null || $.lines[*].credit.room_id != null"
 
 
-async def allot_tips(session: Session, batch: Sequence[Recorded[TipPaid]]) -> None:
-    """Allot each tip to those it is owed to. A repeat is refused by the transfer's key."""
-    await tips.allot(session, [recorded.event for recorded in batch])
+Brought: TypeAlias = OrderPaid | RefundAgreed | TipPaid | TipRefunded
 
 
-async def write_takings(session: Session, batch: Sequence[Recorded[OrderPaid | RefundAgreed | TipPaid]]) -> None:
-    """Record what each order, refund and tip brought to which room."""
+async def allot_tips(session: Session, batch: Sequence[Recorded[TipPaid | TipRefunded]]) -> None:
+    """Allot each tip to those it is owed to, and take back what was refunded: a tip is paid before it is refunded, so all
+    payments of a batch may go first. A repeat is refused by the transfer's key."""
+    events = [recorded.event for recorded in batch]
+    await tips.allot(session, [event for event in events if isinstance(event, TipPaid)])
+    await tips.take_back(session, [event for event in events if isinstance(event, TipRefunded)])
+
+
+async def write_takings(session: Session, batch: Sequence[Recorded[Brought]]) -> None:
+    """Record what each order, tip and refund of either brought to which room."""
     await takings.write(session, [taking for recorded in batch for taking in takings_of(recorded.event)])
 
 
-def takings_of(event: OrderPaid | RefundAgreed | TipPaid) -> list[Taking]:
+def takings_of(event: Brought) -> list[Taking]:
     """What one event brings to which rooms: goods paid of the lines credited to each."""
     if isinstance(event, TipPaid):
         return [Taking(event.room_id, TakingKind.TIP, event.tip_id, event.amount_fen)]
+    if isinstance(event, TipRefunded):
+        return [Taking(event.room_id, TakingKind.TIP_REFUND, event.refund_id, -event.amount_fen)]
     by_room: defaultdict[UUID, int] = defaultdict(int)
     if isinstance(event, OrderPaid):
         for line in event.lines:
@@ -56,10 +65,10 @@ async def announce(runtime: Runtime, batch: Sequence[Recorded[announcements.Anno
 
 
 CONSUMERS: list[Consumer] = [
-    Transactional(name=tips.CONSUMER, events=(TipPaid,), apply=allot_tips),
+    Transactional(name=tips.CONSUMER, events=(TipPaid, TipRefunded), apply=allot_tips),
     Transactional(
         name=takings.CONSUMER,
-        events=(OrderPaid, RefundAgreed, TipPaid),
+        events=(OrderPaid, RefundAgreed, TipPaid, TipRefunded),
         concerning=_NAMES_A_ROOM,
         apply=write_takings,
     ),

@@ -5,6 +5,9 @@
 * Conflict 409
   + LiveRoomEnded         the room is over
   + RoomNotLive           tips are for rooms that are live
+  + TipsOff               this brand takes no tips
+  + NotInRoom             tips are from people who entered the room
+  + TipNotRefundable      the tip is not paid, or was refunded
   + TipNotPayable         the tip is paid or closed, or its time is over
   + ShelfFull             the shelf holds as many products as it can
 * Unauthenticated 401
@@ -12,6 +15,7 @@
 * BadRequest 400
   + UpgradeRequired 426   not a WebSocket handshake
 * Forbidden 403
+  + OwnTip                the host's own account tips
   + OriginRefused         a web page that may not open live sockets
 * Unprocessable 422
   + TipTooLarge           over the limit for one tip
@@ -33,7 +37,7 @@ from app.core.errors import (
     ValidationFailed,
 )
 from app.core.ids import ProductId
-from app.live.schemas import RoomStatus
+from app.live.schemas import RoomStatus, TipStatus
 
 
 class ShelfProductUnknown(NotFound):
@@ -89,6 +93,35 @@ class OriginRefused(Forbidden):
 
     en = "This web origin may not open live sockets."
     zh = "该网页来源不允许建立直播连接。"
+
+
+class TipsOff(Conflict):
+    """Tips are switched off (SIYU_LIVE_TIPS)."""
+
+    en = "Tips are not taken here."
+    zh = "暂不支持打赏。"
+
+
+class NotInRoom(Conflict):
+    """Create a ticket first: tips are from people who have been in the room."""
+
+    en = "Enter the room before you tip its host."
+    zh = "请先进入直播间再打赏。"
+
+
+class OwnTip(Forbidden):
+    """Nobody tips themselves: the host's part would be their own money."""
+
+    en = "A host cannot tip their own room."
+    zh = "主播不能给自己的直播间打赏。"
+
+
+class TipNotRefundable(Conflict):
+    """`details.status` says what the tip is instead of paid."""
+
+    en = "Only a paid tip can be refunded ({status})."
+    zh = "仅已支付的打赏可退款（{status}）。"
+    status: TipStatus
 
 
 class TipNotPayable(Conflict):

@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from app.core.events import Event
 
 
@@ -70,9 +72,9 @@ class MemberMuted(Event, frozen=True, kw_only=True, tag="live.member_muted"):
         return self.room_id
 
 
-class TipPaid(Event, frozen=True, kw_only=True, tag="live.tip_paid"):
-    """A tip was paid. The parts sum to `amount_fen`; they are frozen here, so that a change of the shares between payment
-    and allotment moves no money."""
+class DividedTip(msgspec.Struct, frozen=True, kw_only=True):
+    """A tip with its parts, which sum to `amount_fen`; they are frozen, so that no later rule moves money. The store's is
+    owed to it only if it `store_is_payee`; else it is a figure, and its money stays with the brand."""
 
     tip_id: UUID
     room_id: UUID
@@ -84,8 +86,30 @@ class TipPaid(Event, frozen=True, kw_only=True, tag="live.tip_paid"):
     host_fen: int
     store_fen: int
     brand_fen: int
+    store_is_payee: bool = True
+
+    @property
+    def kept_fen(self) -> int:
+        """What stays with the brand."""
+        return self.brand_fen + (0 if self.store_is_payee else self.store_fen)
+
+
+class TipPaid(DividedTip, Event, frozen=True, kw_only=True, tag="live.tip_paid"):
+    """A tip was paid."""
+
     placed_at: datetime
     paid_at: datetime
+
+    @property
+    def stream(self) -> UUID:
+        return self.tip_id
+
+
+class TipRefunded(DividedTip, Event, frozen=True, kw_only=True, tag="live.tip_refunded"):
+    """A refund of a paid tip was agreed: it is owed from now on, and its parts are taken back."""
+
+    refund_id: UUID
+    refunded_at: datetime
 
     @property
     def stream(self) -> UUID:

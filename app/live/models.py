@@ -77,7 +77,9 @@ class LiveVisit(Table, table=True):
 
 
 class LiveTip(Table, table=True):
-    """A tip. unpaid → paid; unpaid → closed; closed → refunded, when its money lands late."""
+    """A tip. unpaid → paid; unpaid → closed; closed → refunded, when its money lands late; paid → refunded by staff.
+
+    Its parts are there once it was paid in time; the store's is owed to it only if it `store_is_payee`."""
 
     __tablename__ = "live_tip"
     __table_args__ = (
@@ -86,6 +88,8 @@ class LiveTip(Table, table=True):
         CheckConstraint("status IN ('unpaid', 'paid', 'closed', 'refunded')", name="status_known"),
         CheckConstraint("(status IN ('paid', 'refunded')) = (paid_at IS NOT NULL)", name="paid_once"),
         CheckConstraint("(status = 'refunded') = (refund_id IS NOT NULL)", name="refunded_once"),
+        CheckConstraint("host_fen + store_fen + brand_fen = amount_fen", name="parts_are_whole"),
+        CheckConstraint("(refunded_by IS NULL) = (refund_reason IS NULL)", name="refunded_for_a_reason"),
         UniqueConstraint("charge_id"),
         UniqueConstraint("refund_id"),
         Index("live_tip_room_idx", "room_id", "id"),
@@ -103,18 +107,24 @@ class LiveTip(Table, table=True):
     status: str = text()
     charge_id: UUID
     refund_id: UUID | None = None
+    host_fen: int | None = fen(nullable=True)
+    store_fen: int | None = fen(nullable=True)
+    brand_fen: int | None = fen(nullable=True)
+    store_is_payee: bool | None = None
+    refund_reason: str | None = text(default=None)
+    refunded_by: UUID | None = None
     placed_at: datetime = created_at()
     expires_at: datetime = moment()
     paid_at: datetime | None = moment(default=None)
 
 
 class LiveTaking(Table, table=True):
-    """What one order, refund or tip brought to a room, written once by the consumer. Refunds are negative."""
+    """What one order, tip or refund of either brought to a room, written once by the consumer. Refunds are negative."""
 
     __tablename__ = "live_taking"
     __table_args__ = (
-        CheckConstraint("kind IN ('order', 'refund', 'tip')", name="kind_known"),
-        CheckConstraint("(kind = 'refund') = (amount_fen < 0) OR amount_fen = 0", name="sign_of_kind"),
+        CheckConstraint("kind IN ('order', 'refund', 'tip', 'tip_refund')", name="kind_known"),
+        CheckConstraint("(kind IN ('refund', 'tip_refund')) = (amount_fen < 0) OR amount_fen = 0", name="sign_of_kind"),
     )
 
     room_id: UUID = Field(primary_key=True)

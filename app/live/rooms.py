@@ -47,6 +47,7 @@ _END = Statement(
 _VISIT = Statement(
     "INSERT INTO live_visit (room_id, customer_id) VALUES (:room_id, :customer_id) ON CONFLICT DO NOTHING"
 )
+_VISITED = Statement("SELECT true FROM live_visit WHERE room_id = :room_id AND customer_id = :customer_id", bool)
 _MUTED_UNTIL = Statement(
     """SELECT "until" FROM live_mute
        WHERE room_id = :room_id AND customer_id = :customer_id AND "until" > clock_timestamp()""",
@@ -180,6 +181,11 @@ async def record_visit(session: Session, *, customer_id: UUID, room_id: UUID) ->
     await attribution.enter_room(session, customer_id=customer_id, room_id=room_id)
     await _VISIT.run(session, room_id=room_id, customer_id=customer_id)
     return await muted_until(session, customer_id=customer_id, room_id=room_id)
+
+
+async def has_visited(session: Session, *, room_id: UUID, customer_id: UUID) -> bool:
+    """Whether a customer has been in the room."""
+    return bool(await _VISITED.first(session, room_id=room_id, customer_id=customer_id))
 
 
 async def muted_until(session: Session, *, customer_id: UUID, room_id: UUID) -> datetime | None:

@@ -5,20 +5,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.core.auth import CurrentCustomer, CurrentStaff, Visitor, public
+from app.core.auth import CurrentCustomer, CurrentStaff, Managers, Visitor, public
 from app.core.errors import NotFound, UpstreamFailed, VersionConflict
 from app.core.http import IdempotencyKey, Page, PageQuery, Reading, RuntimeDep, Tx, limit, problems, reply_response
 from app.core.ids import RoomId, StoreId, TipId
 from app.customers import OpenidMissing
-from app.live import flows, rooms, shelf, tip_flows
+from app.live import flows, rooms, shelf, tip_flows, tip_refunds
 from app.live.asyncapi import asyncapi_document
 from app.live.errors import (
     LiveRoomEnded,
     LiveUnavailable,
+    NotInRoom,
+    OwnTip,
     RoomNotLive,
     ShelfFull,
     ShelfProductUnknown,
     TipNotPayable,
+    TipNotRefundable,
+    TipsOff,
     TipTooLarge,
 )
 from app.live.gateway_pass import gateway
@@ -34,13 +38,16 @@ from app.live.schemas import (
     RoomStatus,
     ShelfUpdate,
     StaffRoomView,
+    StaffTipView,
     TicketView,
     TipCreate,
+    TipRefundCreate,
+    TipStatus,
     TipView,
 )
 from app.live.snapshots import SnapshotCache
 from app.live.stream import Position
-from app.payments import PaymentView
+from app.payments import PaymentView, RefundExceedsPaid, RefundsExhausted, RefundTooLate
 from app.wechat import WechatRefused
 
 customer = APIRouter(prefix="/v1/live", tags=["live"])
@@ -102,7 +109,17 @@ async def create_ticket(
     status_code=201,
     response_model=TipView,
     summary="Tip the host",
-    responses=problems(NotFound, RoomNotLive, TipTooLarge, OpenidMissing, UpstreamFailed, WechatRefused),
+    responses=problems(
+        NotFound,
+        RoomNotLive,
+        NotInRoom,
+        OwnTip,
+        TipsOff,
+        TipTooLarge,
+        OpenidMissing,
+        UpstreamFailed,
+        WechatRefused,
+    ),
 )
 async def send_tip(
     id: RoomId,
@@ -219,6 +236,29 @@ async def mute_member(id: RoomId, body: MuteCreate, actor: CurrentStaff, session
     """Until then what they say is refused with `muted`, on open sockets too. A moment in the past lifts the mute. The
     customer's id comes with each of their messages."""
     return await shelf.mute(session, actor, id, body)
+
+
+@admin.get("/rooms/{id}/tips", summary="List the tips of a live room", responses=problems(NotFound))
+async def list_tips(
+    id: RoomId, actor: CurrentStaff, session: Reading, paging: PageQuery, status: TipStatus | None = None
+) -> Page[StaffTipView]:
+    """Newest first, with their parts."""
+    return await tip_refunds.list_of_room(session, paging, actor, id, status=status)
+
+
+@admin.post(
+    "/tips/{id}/refund",
+    status_code=201,
+    response_model=StaffTipView,
+    summary="Refund a tip",
+    responses=problems(NotFound, TipNotRefundable, RefundExceedsPaid, RefundsExhausted, RefundTooLate),
+)
+async def refund_tip(
+    id: TipId, body: TipRefundCreate, actor: Managers, key: IdempotencyKey, runtime: RuntimeDep
+) -> Response:
+    """Whole, such as when a minor tipped. Owed from now on: what the host and the store were owed of it is taken back, and
+    WeChat pays out."""
+    return reply_response(await tip_flows.refund(runtime, actor, key, tip_id=id, request=body))
 
 
 @admin.get("/rooms/{id}/report", summary="Get a live room's report", responses=problems(NotFound))

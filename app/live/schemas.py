@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app import payments
-from app.core.ids import CustomerId, ProductId, RoomId, StaffId, StoreId, TipId, TouchpointId
+from app.core.ids import CustomerId, ProductId, RefundId, RoomId, StaffId, StoreId, TipId, TouchpointId
 from app.core.schemas import At, Body, Moment, Plain, Version, View
 from app.mall.catalog import StoreLabel
 
@@ -32,7 +32,7 @@ class RoomKind(StrEnum):
 
 
 class TipStatus(StrEnum):
-    """unpaid → paid, unpaid → closed, closed → refunded when the money lands late."""
+    """unpaid → paid, unpaid → closed, closed → refunded when the money lands late, paid → refunded by staff."""
 
     UNPAID = "unpaid"
     PAID = "paid"
@@ -236,6 +236,31 @@ class TipView(View):
     server_now: At
 
 
+class TipRefundCreate(Body):
+    """Why a tip goes back, whole."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=80, examples=["未成年人打赏"]), Plain]
+
+
+class StaffTipView(View):
+    """A tip as staff see it. The parts are null until it is paid in time; `refund` is how its money goes back."""
+
+    id: TipId
+    room: RoomId
+    customer: CustomerId
+    name: str = Field(description="The customer's name, masked.", examples=["L**"])
+    status: TipStatus
+    amount_fen: int
+    host_fen: int | None
+    store_fen: int | None
+    brand_fen: int | None
+    message: str | None
+    placed_at: At
+    paid_at: At | None
+    refund: RefundId | None
+    refund_reason: str | None
+
+
 class RoomReport(View):
     """What a room brought: paid orders credited to it and paid tips. Viewers, likes and chats are what the gateways
     counted."""
@@ -251,6 +276,9 @@ class RoomReport(View):
     paid_fen: int = Field(description="Goods paid in lines credited to the room, before refunds.")
     refunded_fen: int
     tips: int
-    tips_fen: int
+    tips_fen: int = Field(description="Tips paid, before refunds.")
+    tips_refunded_fen: int
+    tips_host_fen: int = Field(description="The host's part of the tips that were kept.")
+    tips_store_fen: int = Field(description="The store's part: a figure, unless the store is a legal entity.")
     started_at: At | None
     ended_at: At | None

@@ -12,7 +12,7 @@ from app.core.events import publish
 from app.live.errors import LiveRoomEnded, ShelfFull, ShelfProductUnknown
 from app.live.events import MemberMuted, ProductPinned, ProductUnpinned
 from app.live.records import Room, lock, shelf_of
-from app.live.rooms import get_room_in_scope
+from app.live.rooms import get_room_in_scope, has_visited
 from app.live.schemas import (
     SHELF_LIMIT,
     MuteCreate,
@@ -46,7 +46,6 @@ _UNPIN = Statement(
     "UPDATE live_room SET pinned_product_id = NULL WHERE id = :room_id RETURNING clock_timestamp()", datetime
 )
 _EDITED = Statement("UPDATE live_room SET version = version + 1 WHERE id = :room_id")
-_VISITED = Statement("SELECT true FROM live_visit WHERE room_id = :room_id AND customer_id = :customer_id", bool)
 _MUTE = Statement(
     """INSERT INTO live_mute (room_id, customer_id, "until", by_staff) VALUES (:room_id, :customer_id, :until, :by_staff)
        ON CONFLICT (room_id, customer_id) DO UPDATE SET "until" = excluded."until", by_staff = excluded.by_staff"""
@@ -140,7 +139,7 @@ async def replace(session: Session, actor: Actor, room_id: UUID, request: ShelfU
 async def mute(session: Session, actor: Actor, room_id: UUID, request: MuteCreate) -> MuteView:
     """Mute a customer in the room until then. Raises NotFound, also for somebody who has never been in the room."""
     await lock(session, actor, room_id)
-    if not await _VISITED.first(session, room_id=room_id, customer_id=request.customer):
+    if not await has_visited(session, room_id=room_id, customer_id=request.customer):
         raise NotFound
     await _MUTE.run(session, room_id=room_id, customer_id=request.customer, until=request.until, by_staff=actor.id)
     await publish(

@@ -22,10 +22,11 @@ class TakingKind(StrEnum):
     ORDER = "order"
     REFUND = "refund"
     TIP = "tip"
+    TIP_REFUND = "tip_refund"
 
 
 class Taking(msgspec.Struct, frozen=True):
-    """A row of `live_taking`. `source_id` is the order's, refund's or tip's; a refund's amount is below 0."""
+    """A row of `live_taking`. `source_id` is the order's, tip's or refund's; a refund's amount is below 0."""
 
     room_id: UUID
     kind: TakingKind
@@ -46,6 +47,9 @@ class _Brought(msgspec.Struct, frozen=True):
     refunded_fen: int
     tips: int
     tips_fen: int
+    tips_refunded_fen: int
+    tips_host_fen: int
+    tips_store_fen: int
     viewers_unique: int
     viewers_peak: int
     likes: int
@@ -72,12 +76,16 @@ _COUNTED = Statement(
     custom_plan=True,
 )
 _BROUGHT = Statement(
-    """WITH counted AS (SELECT peak_viewers, likes, chats FROM live_tally WHERE room_id = :room_id)
+    """WITH counted AS (SELECT peak_viewers, likes, chats FROM live_tally WHERE room_id = :room_id),
+       divided AS (SELECT coalesce(sum(host_fen), 0)::bigint AS host_fen, coalesce(sum(store_fen), 0)::bigint AS store_fen
+                   FROM live_tip WHERE room_id = :room_id AND status = 'paid')
        SELECT count(*) FILTER (WHERE kind = 'order') AS orders,
               coalesce(sum(amount_fen) FILTER (WHERE kind = 'order'), 0)::bigint AS paid_fen,
               -coalesce(sum(amount_fen) FILTER (WHERE kind = 'refund'), 0)::bigint AS refunded_fen,
               count(*) FILTER (WHERE kind = 'tip') AS tips,
               coalesce(sum(amount_fen) FILTER (WHERE kind = 'tip'), 0)::bigint AS tips_fen,
+              -coalesce(sum(amount_fen) FILTER (WHERE kind = 'tip_refund'), 0)::bigint AS tips_refunded_fen,
+              (SELECT host_fen FROM divided) AS tips_host_fen, (SELECT store_fen FROM divided) AS tips_store_fen,
               (SELECT count(*) FROM live_visit WHERE room_id = :room_id) AS viewers_unique,
               coalesce((SELECT peak_viewers FROM counted), 0) AS viewers_peak,
               coalesce((SELECT likes FROM counted), 0) AS likes, coalesce((SELECT chats FROM counted), 0) AS chats

@@ -9,9 +9,9 @@ from app.core.db import Session
 from app.core.idempotency import Key, Reply
 from app.core.ids import new_id
 from app.core.runtime import Runtime
-from app.live import tips
+from app.live import tip_refunds, tips
 from app.live.errors import TipNotPayable
-from app.live.schemas import TipCreate, TipStatus, TipView
+from app.live.schemas import TipCreate, TipRefundCreate, TipStatus, TipView
 from app.live.tips import COLLECTOR, Tip
 from app.payments import PaymentView
 
@@ -21,8 +21,8 @@ _DESCRIPTION = "打赏主播"
 async def tip(runtime: Runtime, actor: Actor, key: Key, *, room_id: UUID, request: TipCreate) -> Reply:
     """Place a tip and prepare its payment, once per key.
 
-    Raises NotFound, RoomNotLive, TipTooLarge, OpenidMissing, UpstreamFailed, WechatRefused; after the last two the same key
-    goes on.
+    Raises TipsOff, NotFound, RoomNotLive, NotInRoom, OwnTip, TipTooLarge, OpenidMissing, UpstreamFailed, WechatRefused;
+    after the last two the same key goes on.
     """
 
     async def begin(session: Session, tip_id: UUID) -> None:
@@ -94,3 +94,17 @@ async def close_tip(runtime: Runtime, tip_id: UUID) -> None:
     closed = await COLLECTOR.close(runtime, tip_id)
     async with runtime.db.transaction() as session:
         await tips.close(session, tip_id, closed_at_wechat=closed)
+
+
+async def refund(runtime: Runtime, actor: Actor, key: Key, *, tip_id: UUID, request: TipRefundCreate) -> Reply:
+    """Agree the refund of a paid tip, once per key; payments sends it. Raises what `tip_refunds.agree` raises."""
+
+    async def begin(session: Session, refund_id: UUID) -> None:
+        await tip_refunds.agree(session, actor, refund_id=refund_id, tip_id=tip_id, request=request)
+
+    async def finish(_: UUID) -> Reply:
+        async with runtime.db.transaction() as session:
+            view = await tip_refunds.get(session, actor, tip_id)
+        return Reply(201, view.model_dump_json().encode())
+
+    return await idempotency.run(runtime.db, key, new_id(), begin=begin, finish=finish)

@@ -1,27 +1,27 @@
 """Tips: placed unpaid, settled once whoever says so first, closed when nobody pays, refunded when money lands late."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
-from app import customers, ledger, payees, payments
+from app import customers, ledger, payees, payments, stores
 from app.core.db import Session, Statement
 from app.core.errors import NotFound
 from app.core.events import publish
 from app.core.ids import TipId, new_id
 from app.core.settings import Settings
 from app.ledger import Account, Transfer
-from app.live import records
-from app.live.errors import RoomNotLive, TipTooLarge
-from app.live.events import TipPaid
+from app.live import records, rooms
+from app.live.errors import NotInRoom, OwnTip, RoomNotLive, TipsOff, TipTooLarge
+from app.live.events import DividedTip, TipPaid, TipRefunded
 from app.live.rules import tip_parts
 from app.live.schemas import RoomStatus, TipCreate, TipStatus
-from app.live.settings import LiveSettings
+from app.live.settings import LiveSettings, TipPayment
 from app.live.tip_rules import TIP_RULES
 from app.mall.catalog import BRAND_BOOK
-from app.payees import Hold
+from app.payees import Clawback, Hold
 from app.payments import Charge, Collector, Due, Outcome, RefundKind
 from app.wechat import Transaction
 
@@ -29,6 +29,8 @@ CONSUMER = "live.tips"
 SOURCE = "tip"
 HELD, KEPT = f"{SOURCE}_held", f"{SOURCE}_kept"
 """The transfers that allot a tip: what payees holds of it for people, and what stays with the brand."""
+CLAWED_BACK, KEPT_BACK = f"{SOURCE}_clawed_back", f"{SOURCE}_kept_back"
+"""The transfers that take the same back when the tip is refunded."""
 
 
 class Tip(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,8 @@ _INSERT = Statement(
 _FIND = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id AND customer_id = :customer_id", Tip)
 _LOCK = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id FOR UPDATE", Tip)
 _PAID = Statement(
-    """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp(), charge_id = :charge_id
+    """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp(), charge_id = :charge_id, host_fen = :host_fen,
+              store_fen = :store_fen, brand_fen = :brand_fen, store_is_payee = :store_is_payee
        WHERE id = :tip_id AND status = 'unpaid' RETURNING paid_at""",
     datetime,
 )
@@ -82,13 +85,23 @@ _CLOSE = Statement("UPDATE live_tip SET status = 'closed' WHERE id = :tip_id AND
 async def place(
     session: Session, settings: Settings, *, tip_id: UUID, customer_id: UUID, room_id: UUID, request: TipCreate
 ) -> None:
-    """Write the unpaid tip and open its charge. Raises NotFound, RoomNotLive, TipTooLarge, OpenidMissing."""
-    limit_fen = settings.of(LiveSettings).tip_max_fen
+    """Write the unpaid tip and open its charge.
+
+    Raises TipsOff, NotFound, RoomNotLive, NotInRoom, OwnTip, TipTooLarge, OpenidMissing.
+    """
+    own = settings.of(LiveSettings)
+    if own.tips is TipPayment.OFF:
+        raise TipsOff
+    limit_fen = own.tip_max_fen
     if request.amount_fen > limit_fen:
         raise TipTooLarge(limit_fen=limit_fen)
     room = await records.find(session, room_id)
     if room.status not in (RoomStatus.LIVE, RoomStatus.PAUSED):
         raise RoomNotLive(status=room.status)
+    if not await rooms.has_visited(session, room_id=room_id, customer_id=customer_id):
+        raise NotInRoom
+    if await stores.account_of(session, room.host_id) == customer_id:
+        raise OwnTip
     charge_id = new_id()
     expires_at = await _INSERT.one(
         session,
@@ -101,7 +114,7 @@ async def place(
         amount_fen=request.amount_fen,
         message=request.message,
         charge_id=charge_id,
-        ttl=timedelta(seconds=settings.of(LiveSettings).tip_ttl_s),
+        ttl=timedelta(seconds=own.tip_ttl_s),
     )
     COLLECTOR.open(
         session,
@@ -134,13 +147,24 @@ async def settle(session: Session, _: Settings, known: Charge, transaction: Tran
         return await _refund_late(session, tip, charge, transaction)
     outcome = await payments.settle(session, charge, transaction, credit=Account.TIPS_UNALLOTTED, about=tip.id)
     if outcome is Outcome.SETTLED:
-        await _publish(session, tip, await _PAID.one(session, tip_id=tip.id, charge_id=charge.id))
+        await _mark_paid(session, tip, charge.id)
     return outcome
 
 
-async def _publish(session: Session, tip: Tip, paid_at: datetime) -> None:
+async def _mark_paid(session: Session, tip: Tip, charge_id: UUID) -> None:
     rule = await TIP_RULES.as_of(session, tip.placed_at)
     parts = tip_parts(tip.amount_fen, host_bps=rule.host_bps, store_bps=rule.store_bps)
+    store = (await stores.store_refs(session, [tip.store_id])).get(tip.store_id)
+    is_payee = store is not None and store.is_legal_entity
+    paid_at = await _PAID.one(
+        session,
+        tip_id=tip.id,
+        charge_id=charge_id,
+        host_fen=parts.host_fen,
+        store_fen=parts.store_fen,
+        brand_fen=parts.brand_fen,
+        store_is_payee=is_payee,
+    )
     await publish(
         session,
         TipPaid(
@@ -154,6 +178,7 @@ async def _publish(session: Session, tip: Tip, paid_at: datetime) -> None:
             host_fen=parts.host_fen,
             store_fen=parts.store_fen,
             brand_fen=parts.brand_fen,
+            store_is_payee=is_payee,
             placed_at=tip.placed_at,
             paid_at=paid_at,
         ),
@@ -196,28 +221,58 @@ async def close(session: Session, tip_id: UUID, *, closed_at_wechat: Collection[
     return bool(await _CLOSE.run(session, tip_id=tip_id))
 
 
-async def allot(session: Session, paid: list[TipPaid]) -> None:
+def _owed(tip: DividedTip) -> Iterator[tuple[UUID, int]]:
+    """To whom a tip is owed, and how much of it."""
+    yield tip.host_id, tip.host_fen
+    if tip.store_is_payee:
+        yield tip.store_id, tip.store_fen
+
+
+async def allot(session: Session, paid: Sequence[TipPaid]) -> None:
     """What of each tip is owed to the host and the store, and what stays with the brand, once each."""
     await payees.hold(
         session,
         [
             Hold(source=SOURCE, source_id=tip.tip_id, payee_id=payee_id, book=tip.book, amount_fen=amount_fen)
             for tip in paid
-            for payee_id, amount_fen in ((tip.host_id, tip.host_fen), (tip.store_id, tip.store_fen))
+            for payee_id, amount_fen in _owed(tip)
             if amount_fen
         ],
         funded_by=Account.TIPS_UNALLOTTED,
     )
-    await ledger.post(session, *(_kept(tip) for tip in paid))
+    await ledger.post(
+        session, *(_kept(tip, KEPT, tip.tip_id, Account.TIPS_UNALLOTTED, Account.OTHER_INCOME) for tip in paid)
+    )
 
 
-def _kept(tip: TipPaid) -> Transfer:
+async def take_back(session: Session, refunded: Sequence[TipRefunded]) -> None:
+    """Undo the allotment of refunded tips, once each."""
+    await payees.claw_back(
+        session,
+        [
+            Clawback(
+                source=SOURCE,
+                source_id=tip.tip_id,
+                payee_id=payee_id,
+                reason_id=tip.refund_id,
+                amount_fen=amount_fen,
+            )
+            for tip in refunded
+            for payee_id, amount_fen in _owed(tip)
+            if amount_fen
+        ],
+        to=Account.TIPS_UNALLOTTED,
+    )
+    await ledger.post(
+        session,
+        *(_kept(tip, KEPT_BACK, tip.refund_id, Account.OTHER_INCOME, Account.TIPS_UNALLOTTED) for tip in refunded),
+    )
+
+
+def _kept(tip: DividedTip, kind: str, key: UUID, debit: Account, credit: Account) -> Transfer:
     return Transfer(
         book=tip.book,
-        kind=KEPT,
-        key=str(tip.tip_id),
-        entries=[
-            ledger.debit(Account.TIPS_UNALLOTTED, tip.brand_fen, tip.tip_id),
-            ledger.credit(Account.OTHER_INCOME, tip.brand_fen, tip.tip_id),
-        ],
+        kind=kind,
+        key=str(key),
+        entries=[ledger.debit(debit, tip.kept_fen, tip.tip_id), ledger.credit(credit, tip.kept_fen, tip.tip_id)],
     )

@@ -16,7 +16,7 @@ from app.stores.flows import create_headquarters
 from app.stores.organisation import StoreRef, reachable_store, store_refs
 from app.stores.performance import performance_of
 from app.stores.schemas import HeadquartersCreate, PerformanceEntry, SplitRole
-from app.stores.staff import staff_names
+from app.stores.staff import account_of, staff_names
 
 __all__ = [
     "HeadquartersCreate",
@@ -24,6 +24,7 @@ __all__ = [
     "PerformanceEntry",
     "SplitRole",
     "StoreRef",
+    "account_of",
     "create_headquarters",
     "performance_of",
     "reachable_store",

@@ -5,6 +5,7 @@
 * Forbidden 403
   + RoleNotGrantable        the role is not one that this caller may give, change or take away
   + AccountLinkNotGrantable only headquarters says which customer account is a staff member's own
+  + LegalEntityNotGrantable only headquarters says whether a store is a legal entity
   + RegionsOutOfReach       store staff ask for the ranking of regions
 * Conflict 409
   + OrganisationCodeTaken   a unit or store has this code
@@ -43,6 +44,13 @@ class AccountLinkNotGrantable(Forbidden):
 
     en = "Only headquarters may set or change a staff member's customer account."
     zh = "仅总部可设置或更改员工关联的顾客账号。"
+
+
+class LegalEntityNotGrantable(Forbidden):
+    """What a store is owed hangs on it, so only headquarters says whether it is a legal entity of its own."""
+
+    en = "Only headquarters may say whether a store is a legal entity."
+    zh = "仅总部可设置门店是否为独立法人。"
 
 
 class RegionsOutOfReach(Forbidden):

@@ -33,7 +33,8 @@ class OrganisationUnit(Table, table=True):
 
 
 class Store(Table, table=True):
-    """A shop; its stock place in the mall has the same UUID. Code and path never change."""
+    """A shop; its stock place in the mall has the same UUID. Code and path never change. Only one that is a legal entity of
+    its own, such as a franchisee, can be owed money."""
 
     __tablename__ = "stores_store"
     __table_args__ = (
@@ -52,6 +53,7 @@ class Store(Table, table=True):
     phone: str | None = text(default=None)
     path: str = text(unique=True)
     status: str = text()
+    is_legal_entity: bool = Field(False, sa_column_kwargs={"server_default": sql("false")})
     version: int = 1
     created_at: datetime = created_at()
 

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.core.auth import Actor
+from app.core.auth import Actor, Role
 from app.core.db import BulkInsert, Listing, Session, Statement, within
 from app.core.errors import NotFound, VersionConflict
 from app.core.ids import StoreId, UnitId, new_id
 from app.core.paging import Page, Paging
 from app.mall import catalog
 from app.stores import models
-from app.stores.errors import OrganisationCodeTaken
+from app.stores.errors import LegalEntityNotGrantable, OrganisationCodeTaken
 from app.stores.records import STORE_COLUMNS, UNIT_COLUMNS, StoreRow, UnitRow, lock_headquarters
 from app.stores.schemas import (
     StoreCreate,
@@ -35,11 +35,13 @@ class StoreRef:
     id: UUID
     name: str
     scope_path: str
+    is_legal_entity: bool
 
 
-_STORE_REFS = Statement("SELECT id, name, path AS scope_path FROM stores_store WHERE id = ANY(:ids)", StoreRef)
+_REF = "id, name, path AS scope_path, is_legal_entity"
+_STORE_REFS = Statement(f"SELECT {_REF} FROM stores_store WHERE id = ANY(:ids)", StoreRef)
 _REACHABLE_STORE = Statement(
-    f"SELECT id, name, path AS scope_path FROM stores_store WHERE id = :store_id AND {within('path')}",
+    f"SELECT {_REF} FROM stores_store WHERE id = :store_id AND {within('path')}",
     StoreRef,
 )
 _CODE_TAKEN = Statement(
@@ -75,7 +77,8 @@ _STORES = Listing(
 _CHANGE_STORE = Statement(
     f"""UPDATE stores_store
         SET name = :name, city = :city, address = :address, latitude = :latitude, longitude = :longitude,
-            phone = :phone, status = :status, version = version + 1
+            phone = :phone, status = :status, is_legal_entity = coalesce(:is_legal_entity, is_legal_entity),
+            version = version + 1
         WHERE id = :store_id AND version = :version AND {within("path")} RETURNING {STORE_COLUMNS}""",
     StoreRow,
 )
@@ -159,7 +162,11 @@ def _unit_view(row: UnitRow) -> UnitView:
 
 
 async def create_store(session: Session, actor: Actor, body: StoreCreate) -> StoreView:
-    """Open a store in a unit within scope, and its stock place. Raises NotFound, OrganisationCodeTaken."""
+    """Open a store in a unit within scope, and its stock place.
+
+    Raises NotFound, OrganisationCodeTaken, LegalEntityNotGrantable.
+    """
+    _require_may_say_so(actor, body.is_legal_entity)
     unit = await unit_in_scope(session, actor, body.unit)
     await _refuse_taken_code(session, body.code)
     store = StoreRow(
@@ -173,6 +180,7 @@ async def create_store(session: Session, actor: Actor, body: StoreCreate) -> Sto
         longitude=body.longitude,
         phone=body.phone,
         path=f"{unit.path}{body.code}/",
+        is_legal_entity=body.is_legal_entity or False,
     )
     if not await _ADD_STORE.run(session, [store]):
         raise OrganisationCodeTaken(organisation_code=body.code)
@@ -194,7 +202,8 @@ async def list_stores(session: Session, actor: Actor, paging: Paging) -> Page[St
 
 
 async def update_store(session: Session, actor: Actor, store_id: UUID, body: StoreUpdate) -> StoreView:
-    """Replace what may change; a closed store sells nothing. Raises NotFound, VersionConflict."""
+    """Replace what may change; a closed store sells nothing. Raises NotFound, VersionConflict, LegalEntityNotGrantable."""
+    _require_may_say_so(actor, body.is_legal_entity)
     changed = await _CHANGE_STORE.first(
         session,
         store_id=store_id,
@@ -205,6 +214,7 @@ async def update_store(session: Session, actor: Actor, store_id: UUID, body: Sto
         longitude=body.longitude,
         phone=body.phone,
         status=body.status,
+        is_legal_entity=body.is_legal_entity,
         version=body.version,
         scope=actor.scope,
     )
@@ -212,6 +222,11 @@ async def update_store(session: Session, actor: Actor, store_id: UUID, body: Sto
         raise VersionConflict(version=(await get_store(session, actor, store_id)).version)
     await catalog.update_place(session, store_id, name=body.name, is_open=body.status is StoreStatus.OPEN)
     return _store_view(changed)
+
+
+def _require_may_say_so(actor: Actor, is_legal_entity: bool | None) -> None:
+    if is_legal_entity is not None and actor.role is not Role.HQ:
+        raise LegalEntityNotGrantable
 
 
 def _store_view(row: StoreRow) -> StoreView:
@@ -227,5 +242,6 @@ def _store_view(row: StoreRow) -> StoreView:
         phone=row.phone,
         path=row.path,
         status=row.status,
+        is_legal_entity=row.is_legal_entity,
         version=row.version,
     )

@@ -38,6 +38,7 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None
     path: str
     status: StoreStatus = StoreStatus.OPEN
+    is_legal_entity: bool = False
     version: int = 1
 
 

@@ -13,6 +13,7 @@ from app.stores import flows, organisation, ranking, splits, staff, storefront
 from app.stores.errors import (
     AccountLinked,
     AccountLinkNotGrantable,
+    LegalEntityNotGrantable,
     LoginFailed,
     LoginTaken,
     MeasureNotOfGuides,
@@ -116,7 +117,7 @@ async def list_stores(actor: CurrentStaff, session: Reading, paging: PageQuery) 
     "/stores/stores",
     summary="Open a store",
     status_code=201,
-    responses=problems(NotFound, OrganisationCodeTaken),
+    responses=problems(NotFound, OrganisationCodeTaken, LegalEntityNotGrantable),
 )
 async def create_store(actor: Regional, body: StoreCreate, session: Tx) -> StoreView:
     """In a unit within scope. Its stock place is opened with it: `plc_…` with the same characters as `sto_…`."""
@@ -129,7 +130,11 @@ async def get_store(id: StoreId, actor: CurrentStaff, session: Reading) -> Store
     return await organisation.get_store(session, actor, id)
 
 
-@admin.put("/stores/stores/{id}", summary="Change or close a store", responses=problems(NotFound, VersionConflict))
+@admin.put(
+    "/stores/stores/{id}",
+    summary="Change or close a store",
+    responses=problems(NotFound, VersionConflict, LegalEntityNotGrantable),
+)
 async def update_store(id: StoreId, actor: Regional, body: StoreUpdate, session: Tx) -> StoreView:
     """Replaces everything but code and unit. `status: closed` hides it from customers; nothing is deleted."""
     return await organisation.update_store(session, actor, id, body)

@@ -116,6 +116,9 @@ class StoreFields(Body):
     latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, examples=[30.2741])
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, examples=[120.1551])
     phone: Phone | None = Field(None, examples=["0571-88886666"])
+    is_legal_entity: bool | None = Field(
+        None, description="Whether it can be owed money; headquarters alone may set it. Left out it stays as it is."
+    )
 
 
 class StoreCreate(StoreFields):
@@ -146,6 +149,7 @@ class StoreView(View):
     phone: str | None
     path: str = Field(examples=["/hq/north/s001/"])
     status: StoreStatus
+    is_legal_entity: bool = Field(description="Whether it can be owed money, such as its part of tips.")
     version: int
 
 

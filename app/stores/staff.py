@@ -29,6 +29,7 @@ class _Named(msgspec.Struct, frozen=True):
 _CREDENTIALS = Statement(
     "SELECT id, password_hash FROM stores_staff WHERE login = :login AND status = 'active'", Credentials
 )
+_ACCOUNT_OF = Statement("SELECT customer_id FROM stores_staff WHERE id = :staff_id AND customer_id IS NOT NULL", UUID)
 _GET = Statement(
     f"SELECT {STAFF_COLUMNS} FROM stores_staff WHERE id = :staff_id AND {within('scope_path')}",
     StaffRow,
@@ -246,3 +247,8 @@ async def add_headquarters(session: Session, body: HeadquartersCreate, *, passwo
     if not await _ADD.run(session, [person]):
         raise LoginTaken
     return person.id
+
+
+async def account_of(session: Session, staff_id: UUID) -> UUID | None:
+    """The customer account that is a staff member's own."""
+    return await _ACCOUNT_OF.first(session, staff_id=staff_id)

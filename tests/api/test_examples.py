@@ -219,6 +219,9 @@ class Walk:
         until = (utc_now().replace(microsecond=0)).isoformat().replace("+00:00", "Z")
         await self.guide("POST", f"{self.staff_path}/mutes", {"customer": self.buyer_id, "until": until})
         await self.guide("DELETE", f"{self.staff_path}/pinned")
+        await self.drain()
+        await self.hq("POST", f"/v1/admin/live/tips/{tip['id']}/refund", {"reason": "未成年人打赏"})
+        await self.guide("GET", f"{self.staff_path}/tips")
         await self.guide("GET", f"{self.staff_path}/report")
         await self.guide("POST", f"{self.staff_path}/end")
 

@@ -60,8 +60,14 @@ def test_money_is_whole_and_named() -> None:
 
 SET_OF_VALUES = re.compile(r"(^|_)(status|kind|reason|role|code|part|action|level|signType)$")
 WRITTEN_BY_PEOPLE = {
-    f"{name}.reason"
-    for name in ("ApplicationView", "DecisionCreate", "RefundCreate", "RefundView", "PaymentRefundView")
+    *(
+        f"{name}.reason"
+        for name in (
+            *("ApplicationView", "DecisionCreate"),
+            *("RefundCreate", "RefundView", "PaymentRefundView", "TipRefundCreate"),
+        )
+    ),
+    "StaffTipView.refund_reason",
 }
 CODES_OF_THEIR_OWN = {
     *(

@@ -101,7 +101,9 @@ def test_addresses_follow_the_ports_unless_they_are_set() -> None:
 def test_all_that_production_lacks_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told = read_with(monkeypatch, tmp_path, SIYU_ENVIRONMENT="production", SIYU_RATE_LIMITS="false")
     needed = [f"SIYU_{name.upper()}" for name in PRODUCTION if name != "environment"]
-    assert sorted(line.split()[0] for line in told) == sorted([*needed, "SIYU_RATE_LIMITS"])
+    assert sorted(line.split()[0] for line in told) == sorted(
+        [*needed, "SIYU_RATE_LIMITS", "SIYU_LIVE_TIPS_JSAPI_REASON"]
+    )
     assert "SIYU_REDIS_URL must be set in production" in told
 
 

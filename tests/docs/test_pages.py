@@ -78,7 +78,8 @@ OF_TESTS = {"SIYU_UPDATE_SNAPSHOTS"}
 def test_settings_are_there_and_documented() -> None:
     settings = {f"SIYU_{name.upper()}" for name in Settings.model_fields}
     for own in modules.settings():
-        settings |= {f"{own.model_config.get('env_prefix')}{name}".upper() for name in own.model_fields}
+        prefix = own.model_config.get("env_prefix")
+        settings |= {str(one.validation_alias or f"{prefix}{name}").upper() for name, one in own.model_fields.items()}
     named = {(page, match[0]) for page, match in found(r"\bSIYU_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")}
     assert sorted((page, name) for page, name in named if name not in settings | OF_TESTS) == []
     documented = {name for page, name in named if page == "docs/configuration.md"}

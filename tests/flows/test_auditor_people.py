@@ -174,7 +174,11 @@ SEEDS: Seeds = {
         """UPDATE event SET payload = payload || jsonb_build_object(
                'host_fen', (payload ->> 'host_fen')::int + 1, 'brand_fen', (payload ->> 'brand_fen')::int - 1)
            WHERE type = 'live.tip_paid'""",
-        ["was divided 502/200/299, by its rule it is 501/200/300", "posted", "posted"],
+        [
+            "its TipPaid event tells of",
+            "was divided 502/200/299, by its rule it is 501/200/300",
+            *["posted"] * 2,
+        ],
     ),
     "a tip's event names another host": (
         f"""UPDATE event SET payload = payload || jsonb_build_object('host_id', {X}) WHERE type = 'live.tip_paid';

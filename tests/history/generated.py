@@ -242,9 +242,9 @@ FROM generate_series(1, {orders} / 8) AS c;
 INSERT INTO live_visit (room_id, customer_id)
 SELECT history_id(36, {rooms}), history_id(10, c) FROM generate_series(1, {orders} / 20) AS c;
 INSERT INTO live_tip (id, room_id, host_id, store_id, customer_id, book, amount_fen, status, charge_id, placed_at, expires_at,
-                      paid_at)
+                      paid_at, host_fen, store_fen, brand_fen, store_is_payee)
 SELECT history_id(40, n, at), history_id(36, CASE WHEN n % 20 = 0 THEN {rooms} ELSE 1 + n % {rooms} END), guide_id, store_id,
-       customer_id, 'brand', 990, 'paid', history_id(41, n, at), at, at + interval '15 minutes', at
+       customer_id, 'brand', 990, 'paid', history_id(41, n, at), at, at + interval '15 minutes', at, 495, 198, 297, false
 FROM history WHERE n % 10 = 0;
 INSERT INTO live_taking (room_id, kind, source_id, amount_fen)
 SELECT room_id, 'tip', id, amount_fen FROM live_tip;

@@ -95,6 +95,8 @@ def readings(h: History) -> list[Reading]:
         *staff("/v1/admin/live/rooms", {}, {"status": "live"}, {"status": "ended"}, {"store": store}),
         *by("hq", "/v1/admin/live/rooms/{id}", id=room),
         *by("hq", "/v1/admin/live/rooms/{id}/report", id=room),
+        *by("hq", "/v1/admin/live/rooms/{id}/tips", id=room),
+        *by("hq", "/v1/admin/live/rooms/{id}/tips", {"status": "refunded"}, id=room),
         *by("hq", "/v1/admin/live/tip-rules"),
         *by("hq", "/v1/admin/insight/orders/{id}/attribution", id=order),
         *by("hq", "/v1/admin/mall/orders/{id}", id=order),

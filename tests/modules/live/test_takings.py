@@ -98,6 +98,7 @@ async def test_what_a_room_could_not_be_told_it_hears_once_when_it_is_replayed(
             session, "UPDATE event_outbox SET payload = payload - 'started_at' WHERE type = 'live.room_started'"
         )
     buyer = await shop.customer("李小红")
+    await buyer.post(f"/v1/live/rooms/{room['id']}/tickets")
     tip = await buyer.post(
         f"/v1/live/rooms/{room['id']}/tips", json={"amount_fen": 100}, headers={"Idempotency-Key": "t"}
     )

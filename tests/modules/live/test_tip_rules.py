@@ -16,6 +16,7 @@ RULES = "/v1/admin/live/tip-rules"
 
 
 async def give(fan: Person, room: dict[str, Any]) -> dict[str, Any]:
+    await fan.post(f"/v1/live/rooms/{room['id']}/tickets")
     placed = await fan.post(
         f"/v1/live/rooms/{room['id']}/tips", json={"amount_fen": 1_001}, headers={"Idempotency-Key": uuid4().hex}
     )

@@ -26,6 +26,7 @@ from tests.wechat_words import simulator_of
 
 
 async def give(person: Person, room: dict[str, Any], fen: int = 1_001, *, key: str | None = None, **more: Any) -> Any:
+    await person.post(f"/v1/live/rooms/{room['id']}/tickets")
     answer = await person.post(
         f"/v1/live/rooms/{room['id']}/tips",
         json={"amount_fen": fen, **more},
@@ -83,11 +84,11 @@ async def test_ten_notifications_pay_a_tip_once_and_its_parts_sum(
     assert await entries(db, tip) == {
         ("tips_unallotted", None): 0,
         ("payee_held", parse("stf", host.id)): -501,
-        ("payee_held", shop.store_id): -200,
-        ("other_income", None): -300,
-    }
+        ("other_income", None): -500,
+    }, "the store is no legal entity: its part stays with the brand"
     report = (await host.get(f"/v1/admin/live/rooms/{room['id']}/report")).json()
     assert (report["tips"], report["tips_fen"]) == (1, 1_001)
+    assert [report[f"tips_{part}_fen"] for part in ("host", "store", "refunded")] == [501, 200, 0]
     assert await audit(db) == []
 
 
@@ -229,7 +230,6 @@ async def test_a_muted_viewer_does_not_speak_by_a_tip(
     loud, polite = await shop.customer("Loud"), await shop.customer("Polite")
     until = {"customer": loud.id, "until": "2099-01-01T00:00:00Z"}
     for person in (loud, polite):
-        await person.post(f"/v1/live/rooms/{room['id']}/tickets")
         await pay(stage, await give(person, room, message="before"))
     await drain()
     muted = await host.post(f"/v1/admin/live/rooms/{room['id']}/mutes", json=until)
@@ -249,10 +249,11 @@ async def test_the_audit_finds_a_tip_that_was_tampered_with(
     await drain()
     assert await audit(db) == []
     async with db.transaction() as session:
-        await sql.execute(session, "UPDATE live_tip SET amount_fen = 901")
+        await sql.execute(session, "UPDATE live_tip SET amount_fen = 901, brand_fen = brand_fen + 1")
     assert sorted(breach.split(" ", 2)[2].split(",")[0] for breach in await audited(db)) == [
         "asks for (900",
         f"brought 901 by {parse('chg', tip['payment']['charge'])}",
+        f"is ({parse('rom', room['id'])}",
         "is paid with 901",
     ]
 
@@ -269,11 +270,11 @@ async def test_the_audit_finds_an_allotment_to_somebody_else(
             session,
             "UPDATE ledger_entry SET owner = $1 WHERE account = 'payee_held' AND owner = $2",
             new_id(),
-            shop.store_id,
+            parse("stf", host.id),
         )
     breaches = [breach for breach in await audited(db) if " posted " in breach]
-    assert len(breaches) == 2, "what the store lacks, and what somebody else has"
-    assert all("200" in breach for breach in breaches)
+    assert len(breaches) == 2, "what the host lacks, and what somebody else has"
+    assert all("500" in breach for breach in breaches)
 
 
 async def test_a_tip_paid_by_its_second_charge_names_it_and_later_money_goes_back(

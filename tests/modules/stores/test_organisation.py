@@ -372,7 +372,7 @@ async def test_modules_above_find_a_store_within_scope_only(chain: Chain, db: Da
     there = Actor(Kind.STAFF, new_id(), new_id(), Role.REGION, "/hq/south/")
     async with db.transaction() as session:
         assert await stores.reachable_store(session, here, store_id) == stores.StoreRef(
-            store_id, "店 s001", "/hq/north/s001/"
+            store_id, "店 s001", "/hq/north/s001/", is_legal_entity=False
         )
         for actor, unreachable in ((there, store_id), (here, new_id())):
             with pytest.raises(NotFound):
