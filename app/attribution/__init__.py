@@ -4,13 +4,21 @@ Promoters (who may be credited) are written by calls from stores and distributio
 rooms; a touch is a customer's visit to one, seen by the server; a bond ties a customer to the distributor by whose link
 they first came. `freeze` decides each line: guide = the last guide touch; distributor = the last share touch, else the
 bond; room = the last visit to one with the product on its shelf; store = the guide's at the touch, else the room's, else
-the selling one. Whoever cannot be credited (no promoter any more, the buyer, the guide of the line) is passed over for
-the next. For how long each kind of touch counts is a versioned rule of headquarters. Targets (product, room, store) are
+the selling one. Whoever cannot be credited (no promoter any more, the buyer, the guide of the line, staff as a
+distributor) is passed over for the next. For how long each kind of touch counts, and whether staff may distribute, is a
+versioned rule of headquarters. Targets (product, room, store) are
 opaque ids here.
 """
 
 from app.attribution.freezing import ORDERS_OF_GUIDE, Checkout, credits_of, credits_told_wrong, explain, freeze
-from app.attribution.promoters import end_promoter, move_promoter, register_promoter
+from app.attribution.promoters import (
+    dismiss,
+    employ,
+    end_promoter,
+    may_distribute,
+    move_promoter,
+    register_promoter,
+)
 from app.attribution.schemas import (
     LineCredit,
     LineExplanation,
@@ -37,10 +45,13 @@ __all__ = [
     "close_room",
     "credits_of",
     "credits_told_wrong",
+    "dismiss",
+    "employ",
     "end_promoter",
     "enter_room",
     "explain",
     "freeze",
+    "may_distribute",
     "move_promoter",
     "open_room",
     "register_promoter",

@@ -49,7 +49,7 @@ class _ExplainedRow(_FrozenRow, frozen=True, kw_only=True):
 
 
 # One statement, since every order runs it. Only promoters who are valid now can win, and guides who had a store when the
-# buyer came by; who is the buyer, or the guide of the line, is passed over for the next.
+# buyer came by; who is the buyer, the guide of the line, or staff (as a distributor), is passed over for the next.
 _CANDIDATES = Statement(
     """SELECT
            s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
@@ -59,15 +59,18 @@ _CANDIDATES = Statement(
            g.touchpoint_id AS guide_touchpoint, g.promoter_id AS guide_id, g.person_id AS guide_person,
            g.store_id AS guide_store,
            CASE WHEN coalesce(s.promoter_id, b.promoter_id) IS NULL THEN coalesce(
-               (SELECT CASE o.person_id WHEN :customer_id THEN 'own_link' ELSE 'same_person' END
+               (SELECT CASE o.person_id WHEN :customer_id THEN 'own_link' WHEN g.person_id THEN 'same_person' ELSE 'staff' END
                 FROM attribution_touch t
                 JOIN attribution_promoter o ON o.promoter_id = t.distributor_id AND o.valid_to IS NULL
                 WHERE t.customer_id = :customer_id AND t.touched_at > since.share
-                  AND o.person_id IN (:customer_id, g.person_id)
+                  AND (o.person_id IN (:customer_id, g.person_id) OR NOT rule.staff_may AND EXISTS (
+                      SELECT FROM attribution_staff x WHERE x.person_id = o.person_id))
                 ORDER BY t.touched_at DESC, t.id DESC LIMIT 1),
-               (SELECT 'same_person' FROM attribution_bond a
+               (SELECT CASE o.person_id WHEN g.person_id THEN 'same_person' ELSE 'staff' END FROM attribution_bond a
                 JOIN attribution_promoter o ON o.promoter_id = a.promoter_id AND o.valid_to IS NULL
-                WHERE a.customer_id = :customer_id AND a.ended_at IS NULL AND o.person_id = g.person_id)
+                WHERE a.customer_id = :customer_id AND a.ended_at IS NULL
+                  AND (o.person_id = g.person_id OR NOT rule.staff_may AND EXISTS (
+                      SELECT FROM attribution_staff x WHERE x.person_id = o.person_id)))
            ) END AS passed_over,
            (SELECT coalesce(guide_store_id, store_id) FROM attribution_touch
             WHERE customer_id = :customer_id AND first) AS inviting_store,
@@ -88,9 +91,12 @@ _CANDIDATES = Statement(
            ), '[]') AS visits
        FROM (SELECT coalesce(:placed_at::timestamptz, statement_timestamp()) AS at) AS one
        LEFT JOIN LATERAL (
-           SELECT share_touch_ttl_s, room_touch_ttl_s, guide_touch_ttl_s FROM attribution_rule
-           WHERE valid_from <= one.at ORDER BY valid_from DESC, id DESC LIMIT 1
+           SELECT share_touch_ttl_s, room_touch_ttl_s, guide_touch_ttl_s, staff_may_distribute, own_link_stops
+           FROM attribution_rule WHERE valid_from <= one.at ORDER BY valid_from DESC, id DESC LIMIT 1
        ) r ON true
+       CROSS JOIN LATERAL (
+           SELECT coalesce(r.staff_may_distribute, :staff_may) AS staff_may, coalesce(r.own_link_stops, :own_stops) AS own_stops
+       ) rule
        CROSS JOIN LATERAL (
            SELECT one.at - make_interval(secs => coalesce(r.share_touch_ttl_s, :share_ttl_s)) AS share,
                   one.at - make_interval(secs => coalesce(r.room_touch_ttl_s, :room_ttl_s)) AS room,
@@ -107,22 +113,34 @@ _CANDIDATES = Statement(
              AND (o.kind = 'share' AND o.guide_id IS NOT NULL OR w.live_from <= one.at)
            ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
        ) g ON true
+       CROSS JOIN LATERAL (
+           SELECT max(t.touched_at) AS at FROM attribution_touch t
+           JOIN attribution_promoter o ON o.promoter_id = t.distributor_id AND o.valid_to IS NULL
+           WHERE rule.own_stops AND t.customer_id = :customer_id AND t.touched_at > since.share
+             AND o.person_id = :customer_id
+       ) own_link
        LEFT JOIN LATERAL (
            SELECT t.touchpoint_id, p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
            FROM attribution_touch t
            JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
-           LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-           WHERE t.customer_id = :customer_id AND t.touched_at > since.share
+           LEFT JOIN attribution_promoter u
+               ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
+                  AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = u.person_id))
+           WHERE t.customer_id = :customer_id AND t.touched_at > greatest(since.share, own_link.at)
              AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
+             AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = p.person_id))
            ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
        ) s ON true
        LEFT JOIN LATERAL (
            SELECT p.promoter_id, p.person_id, p.upline_id, u.person_id AS upline_person
            FROM attribution_bond a
            JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
-           LEFT JOIN attribution_promoter u ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-           WHERE a.customer_id = :customer_id AND a.ended_at IS NULL
+           LEFT JOIN attribution_promoter u
+               ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
+                  AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = u.person_id))
+           WHERE a.customer_id = :customer_id AND a.ended_at IS NULL AND own_link.at IS NULL
              AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
+             AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = p.person_id))
        ) b ON true""",
     _CandidateRow,
 )
@@ -173,6 +191,8 @@ async def _look_up(
         share_ttl_s=DEFAULT_WINDOWS.share_touch_ttl_s,
         room_ttl_s=DEFAULT_WINDOWS.room_touch_ttl_s,
         guide_ttl_s=DEFAULT_WINDOWS.guide_touch_ttl_s,
+        staff_may=DEFAULT_WINDOWS.staff_may_distribute,
+        own_stops=DEFAULT_WINDOWS.own_link_stops,
     )
 
 

@@ -32,6 +32,15 @@ class Promoter(Table, table=True):
     valid_to: datetime | None = moment(default=None)
 
 
+class StaffPerson(Table, table=True):
+    """The customer account of somebody who works for the brand now."""
+
+    __tablename__ = "attribution_staff"
+
+    person_id: UUID = Field(primary_key=True)
+    since: datetime = created_at()
+
+
 class TouchpointRow(Table, table=True):
     """A link, a code or a live room. A room's visits count from `live_from` on if they were made before `live_to`."""
 
@@ -108,7 +117,7 @@ class Bond(Table, table=True):
 
 
 class RuleRow(Table, table=True):
-    """A version of how long touches can win a sale; the newest before an order counts."""
+    """A version of how long touches can win a sale, and who can; the newest before an order counts."""
 
     __tablename__ = "attribution_rule"
     __table_args__ = (
@@ -119,6 +128,8 @@ class RuleRow(Table, table=True):
     share_touch_ttl_s: int
     room_touch_ttl_s: int
     guide_touch_ttl_s: int
+    staff_may_distribute: bool = Field(False, sa_column_kwargs={"server_default": sql("false")})
+    own_link_stops: bool = Field(False, sa_column_kwargs={"server_default": sql("false")})
     valid_from: datetime = valid_from()
     created_by: UUID
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from app.attribution.schemas import PromoterKind
+from app.attribution.windows import DEFAULT_WINDOWS
 from app.core.db import Session, Statement
 from app.core.ids import new_id
 
@@ -13,6 +14,13 @@ _REGISTER = Statement(
 _END = Statement(
     """UPDATE attribution_promoter SET valid_to = clock_timestamp()
        WHERE promoter_id = :promoter_id AND valid_to IS NULL"""
+)
+_EMPLOY = Statement("INSERT INTO attribution_staff (person_id) VALUES (:person_id) ON CONFLICT DO NOTHING")
+_DISMISS = Statement("DELETE FROM attribution_staff WHERE person_id = :person_id")
+_MAY_DISTRIBUTE = Statement(
+    """SELECT coalesce((SELECT staff_may_distribute FROM attribution_rule ORDER BY valid_from DESC, id DESC LIMIT 1), :staff_may)
+              OR NOT EXISTS (SELECT FROM attribution_staff WHERE person_id = :person_id)""",
+    bool,
 )
 _MOVE = Statement(
     """WITH ended AS (
@@ -54,3 +62,19 @@ async def end_promoter(session: Session, promoter_id: UUID) -> None:
 async def move_promoter(session: Session, promoter_id: UUID, *, store_id: UUID | None) -> None:
     """Another store from now on; does nothing when the promoter is not valid."""
     await _MOVE.run(session, id=new_id(), promoter_id=promoter_id, store_id=store_id)
+
+
+async def employ(session: Session, person_id: UUID) -> None:
+    """The account is that of somebody who works for the brand from now on: they earn no commission by their links, unless
+    the rule lets staff."""
+    await _EMPLOY.run(session, person_id=person_id)
+
+
+async def dismiss(session: Session, person_id: UUID) -> None:
+    """The account's owner works for the brand no more."""
+    await _DISMISS.run(session, person_id=person_id)
+
+
+async def may_distribute(session: Session, person_id: UUID) -> bool:
+    """Whether a person may earn commission: not staff, unless the rule of now lets them."""
+    return await _MAY_DISTRIBUTE.one(session, person_id=person_id, staff_may=DEFAULT_WINDOWS.staff_may_distribute)

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     ROOM_TOUCH = "room_touch"
     OWN_LINK = "own_link"
     SAME_PERSON = "same_person"
+    STAFF = "staff"
     NONE = "none"
 
 
@@ -149,7 +150,7 @@ Seconds = Annotated[int, Field(ge=0, le=MAX_TTL_S)]
 
 
 class AttributionRulePut(Body):
-    """How long touches can win a sale, in seconds; 0 is never."""
+    """How long touches can win a sale, in seconds (0 is never), and who can."""
 
     share_touch_ttl_s: Seconds = Field(
         description="How long a visit to a shared link can win for the distributor.", examples=[1_296_000]
@@ -160,6 +161,12 @@ class AttributionRulePut(Body):
     guide_touch_ttl_s: Seconds = Field(
         description="How long a guide's touch can win for the guide and their store.", examples=[1_296_000]
     )
+    staff_may_distribute: bool = Field(
+        False, description="Whether people who work for the brand earn commission as distributors."
+    )
+    own_link_stops: bool = Field(
+        False, description="Whether a buyer's own link wins over older ones, for nobody; else it is passed over."
+    )
 
 
 class AttributionRuleView(View):
@@ -169,6 +176,8 @@ class AttributionRuleView(View):
     share_touch_ttl_s: int
     room_touch_ttl_s: int
     guide_touch_ttl_s: int
+    staff_may_distribute: bool
+    own_link_stops: bool
     valid_from: At
     created_by: StaffId
 

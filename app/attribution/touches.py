@@ -87,10 +87,8 @@ _BIND_TO_FIRST = Statement(
          AND (SELECT count(*) FROM ended) >= 0
        ON CONFLICT (customer_id) WHERE ended_at IS NULL DO NOTHING"""
 )
-_PROMOTER_OF = Statement(
-    """SELECT promoter_id, kind FROM attribution_promoter
-       WHERE person_id = :person_id AND valid_to IS NULL ORDER BY kind = 'guide' DESC LIMIT 1""",
-    _Promoter,
+_PROMOTERS_OF = Statement(
+    "SELECT promoter_id, kind FROM attribution_promoter WHERE person_id = :person_id AND valid_to IS NULL", _Promoter
 )
 _CREDITED = Statement("SELECT distributor_id, guide_id FROM attribution_touchpoint WHERE id = :id", _Credited)
 _SHARE = Statement(
@@ -176,11 +174,11 @@ async def _write_touch(session: Session, customer_id: UUID, touchpoint_id: UUID,
 async def share(session: Session, *, sharer_id: UUID, request: ShareCreate) -> Touchpoint:
     """A link of the sharer's own. A guide is credited for it, or a distributor; who is both is on duty as the guide.
     Anybody else's link carries on the credit of the one that they came by. Raises NotFound for an unknown room or `via`."""
-    own = await _PROMOTER_OF.first(session, person_id=sharer_id)
+    own = {one.kind: one.promoter_id for one in await _PROMOTERS_OF.all(session, person_id=sharer_id)}
     via = await _credited(session, request.via) if request.via else _Credited()
     if request.room is not None and await _ROOMS_TOUCHPOINT.first(session, room_id=request.room) is None:
         raise NotFound
-    credited = via if own is None else _of_promoter(own)
+    credited = _of_sharer(own) if own else via
     touchpoint_id = new_id()
     await _SHARE.run(
         session,
@@ -200,9 +198,10 @@ async def share(session: Session, *, sharer_id: UUID, request: ShareCreate) -> T
     return Touchpoint(touchpoint_id, TouchpointKind.SHARE, path)
 
 
-def _of_promoter(own: _Promoter) -> _Credited:
-    is_guide = own.kind is PromoterKind.GUIDE
-    return _Credited(guide_id=own.promoter_id) if is_guide else _Credited(distributor_id=own.promoter_id)
+def _of_sharer(own: dict[PromoterKind, UUID]) -> _Credited:
+    if PromoterKind.GUIDE in own:
+        return _Credited(guide_id=own[PromoterKind.GUIDE])
+    return _Credited(distributor_id=own[PromoterKind.DISTRIBUTOR])
 
 
 def _given(product_id: UUID | None) -> UUID:

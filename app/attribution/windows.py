@@ -1,4 +1,4 @@
-"""How long touches can win a sale: a versioned rule."""
+"""How long touches can win a sale, and who can: a versioned rule."""
 
 from uuid import UUID
 
@@ -13,11 +13,14 @@ _DAY_S = 24 * 3600
 
 
 class Windows(Version, frozen=True, kw_only=True):
-    """For how many seconds a touch can win, by what was touched."""
+    """For how many seconds a touch can win, by what was touched; whether staff earn commission as distributors; whether the
+    buyer's own link ends the search for one, instead of being passed over."""
 
     share_touch_ttl_s: int
     room_touch_ttl_s: int
     guide_touch_ttl_s: int
+    staff_may_distribute: bool = False
+    own_link_stops: bool = False
 
 
 DEFAULT_WINDOWS = Windows(share_touch_ttl_s=15 * _DAY_S, room_touch_ttl_s=_DAY_S, guide_touch_ttl_s=15 * _DAY_S)

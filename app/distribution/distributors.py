@@ -11,7 +11,7 @@ from app.core.db import Listing, Session, Statement
 from app.core.errors import NotFound
 from app.core.ids import ApplicationId, new_id
 from app.core.paging import Page, Paging
-from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen
+from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen, StaffNotDistributors
 from app.distribution.schemas import ApplicationCreate, ApplicationStatus, ApplicationView, DecisionCreate
 
 
@@ -64,8 +64,11 @@ _DISTRIBUTORS = Statement(
 
 
 async def apply(session: Session, customer_id: UUID, body: ApplicationCreate) -> ApplicationView:
-    """Apply to become a distributor. Raises NotFound for an unknown inviter, ApplicationOpen, AlreadyDistributor."""
+    """Apply to become a distributor. Raises NotFound for an unknown inviter, ApplicationOpen, AlreadyDistributor,
+    StaffNotDistributors."""
     await customers.lock(session, customer_id)
+    if not await attribution.may_distribute(session, customer_id):
+        raise StaffNotDistributors
     if await _DISTRIBUTOR_OF.first(session, customer_id=customer_id) is not None:
         raise AlreadyDistributor
     if body.inviter is not None and not await _IS_ACTIVE.one(session, distributor_id=body.inviter):
@@ -95,7 +98,7 @@ async def list_applications(
 async def decide(session: Session, staff_id: UUID, application_id: UUID, body: DecisionCreate) -> ApplicationView:
     """Approve or refuse, once. Approving makes the distributor, who can be credited from now on.
 
-    Raises NotFound, ApplicationDecided, AlreadyDistributor.
+    Raises NotFound, ApplicationDecided, AlreadyDistributor, StaffNotDistributors.
     """
     await customers.lock(session, (await _application(session, application_id)).customer)
     applicant = await _DECIDE.first(
@@ -113,6 +116,8 @@ async def decide(session: Session, staff_id: UUID, application_id: UUID, body: D
 
 
 async def _join(session: Session, applicant: _Applicant) -> None:
+    if not await attribution.may_distribute(session, applicant.customer_id):
+        raise StaffNotDistributors
     distributor = await _JOIN.first(
         session, id=new_id(), customer_id=applicant.customer_id, inviter_id=applicant.inviter_id
     )

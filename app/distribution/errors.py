@@ -3,6 +3,7 @@
 * Conflict 409
   + ApplicationOpen       another application of this customer is waiting for its decision
   + AlreadyDistributor    the customer is a distributor already
+  + StaffNotDistributors  staff earn no commission, unless the rule of attribution lets them
   + ApplicationDecided    the application was decided before
 * Unprocessable 422
   + OverTotalCap          the rates of the terms are together more than they may be
@@ -24,6 +25,13 @@ class AlreadyDistributor(Conflict):
 
     en = "This customer is a distributor already."
     zh = "该用户已是分销员。"
+
+
+class StaffNotDistributors(Conflict):
+    """Who works for the brand sells as a guide. `staff_may_distribute` of the attribution rule lets staff distribute."""
+
+    en = "People who work for the brand cannot be distributors."
+    zh = "品牌员工不能成为分销员。"
 
 
 class ApplicationDecided(Conflict):

@@ -7,7 +7,13 @@ from app.core.errors import NotFound
 from app.core.http import Page, PageQuery, Reading, Tx, problems
 from app.core.ids import ApplicationId, CommissionId
 from app.distribution import distributors, partner, terms
-from app.distribution.errors import AlreadyDistributor, ApplicationDecided, ApplicationOpen, OverTotalCap
+from app.distribution.errors import (
+    AlreadyDistributor,
+    ApplicationDecided,
+    ApplicationOpen,
+    OverTotalCap,
+    StaffNotDistributors,
+)
 from app.distribution.schemas import (
     ApplicationCreate,
     ApplicationStatus,
@@ -32,7 +38,7 @@ routers = [customer, distributor, admin]
     "/applications",
     summary="Apply to become a distributor",
     status_code=201,
-    responses=problems(NotFound, ApplicationOpen, AlreadyDistributor),
+    responses=problems(NotFound, ApplicationOpen, AlreadyDistributor, StaffNotDistributors),
 )
 async def create_application(actor: CurrentCustomer, body: ApplicationCreate, session: Tx) -> ApplicationView:
     """A customer has one application at a time; headquarters decides. After a refusal they may apply again."""
@@ -85,7 +91,7 @@ async def list_applications(
 @admin.post(
     "/applications/{id}/decision",
     summary="Decide an application",
-    responses=problems(NotFound, ApplicationDecided, AlreadyDistributor),
+    responses=problems(NotFound, ApplicationDecided, AlreadyDistributor, StaffNotDistributors),
 )
 async def decide_application(
     actor: Headquarters, id: ApplicationId, body: DecisionCreate, session: Tx

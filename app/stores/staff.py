@@ -137,6 +137,7 @@ async def add_staff(session: Session, actor: Actor, body: StaffCreate, *, passwo
     if not await _ADD.run(session, [person]):
         raise LoginTaken
     await _register(session, person)
+    await _move_account(session, None, person)
     return staff_view(person)
 
 
@@ -175,6 +176,7 @@ async def update_staff(
         scope=actor.scope,
     )
     await _move_credit(session, before, after)
+    await _move_account(session, before, after)
     await _move_logins(session, before, after, new_password=password_hash is not None)
     return staff_view(after)
 
@@ -218,6 +220,20 @@ async def _move_credit(session: Session, before: StaffRow, after: StaffRow) -> N
     if _promotes(before):
         await attribution.end_promoter(session, before.id)
     await _register(session, after)
+
+
+async def _move_account(session: Session, before: StaffRow | None, after: StaffRow) -> None:
+    """Whose account is that of staff from now on."""
+    was, now = (
+        person.customer_id if person is not None and person.status is StaffStatus.ACTIVE else None
+        for person in (before, after)
+    )
+    if was == now:
+        return
+    if was is not None:
+        await attribution.dismiss(session, was)
+    if now is not None:
+        await attribution.employ(session, now)
 
 
 async def _move_logins(session: Session, before: StaffRow, after: StaffRow, *, new_password: bool) -> None:

@@ -265,6 +265,7 @@ async def test_of_two_first_touches_at_once_one_is_the_first(town: Town, db: Dat
 async def test_touches_of_long_ago_are_not_read(town: Town, db: Database) -> None:
     statement = freezing._CANDIDATES
     values = dict.fromkeys(("share_ttl_s", "room_ttl_s", "guide_ttl_s"), 1)
+    values |= dict.fromkeys(("staff_may", "own_stops"), True)
     arguments = statement.arguments({"customer_id": new_id(), "products": [PRODUCT], "placed_at": None, **values})
     async with db.transaction() as session:
         await sql.execute(session, "SET LOCAL enable_seqscan = off")
