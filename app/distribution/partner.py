@@ -1,5 +1,6 @@
 """What a distributor sees of their own: money, commissions, links."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from app.distribution.schemas import (
     CommissionView,
     Earnings,
     EntryView,
+    PeriodEarnings,
     ShareView,
     SummaryView,
 )
@@ -33,24 +35,24 @@ from app.payees import HoldRow
 
 
 class _Earned(msgspec.Struct, frozen=True):
-    today_orders: int
-    today_base_fen: int
-    today_commission_fen: int
-    month_orders: int
-    month_base_fen: int
-    month_commission_fen: int
+    level: int
+    is_of_today: bool
+    orders: int
+    base_fen: int
+    refunded_fen: int
+    commission_fen: int
+    clawed_back_fen: int
 
 
 _NOW = Statement("SELECT clock_timestamp()", datetime)
+# An order is paid in one moment, so no order is in two rows of a level.
 _EARNED = Statement(
-    """SELECT count(DISTINCT order_id) FILTER (WHERE paid_at >= :day_from) AS today_orders,
-              coalesce(sum(base_fen) FILTER (WHERE paid_at >= :day_from), 0)::bigint AS today_base_fen,
-              coalesce(sum(amount_fen - clawed_back_fen) FILTER (WHERE paid_at >= :day_from), 0)::bigint
-                  AS today_commission_fen,
-              count(DISTINCT order_id) AS month_orders, coalesce(sum(base_fen), 0)::bigint AS month_base_fen,
-              coalesce(sum(amount_fen - clawed_back_fen), 0)::bigint AS month_commission_fen
+    """SELECT level, paid_at >= :day_from AS is_of_today, count(DISTINCT order_id) AS orders,
+              sum(base_fen)::bigint AS base_fen, sum(refunded_fen)::bigint AS refunded_fen,
+              sum(amount_fen)::bigint AS commission_fen, sum(clawed_back_fen)::bigint AS clawed_back_fen
        FROM distribution_commission
-       WHERE distributor_id = :distributor_id AND paid_at >= :month_from AND paid_at < :day_to""",
+       WHERE distributor_id = :distributor_id AND paid_at >= :month_from AND paid_at < :day_to
+       GROUP BY 1, 2""",
     _Earned,
     custom_plan=True,
 )
@@ -62,21 +64,36 @@ async def summary(session: Session, distributor_id: UUID) -> SummaryView:
     day_from, day_to = china_day(today)
     month_from, _ = china_day(today.replace(day=1))
     money = await payees.standing_of(session, distributor_id)
-    earned = await _EARNED.one(
+    earned = await _EARNED.all(
         session, distributor_id=distributor_id, day_from=day_from, day_to=day_to, month_from=month_from
     )
     return SummaryView(
         distributor=distributor_id,
-        today=Earnings(
-            orders=earned.today_orders, base_fen=earned.today_base_fen, commission_fen=earned.today_commission_fen
-        ),
-        this_month=Earnings(
-            orders=earned.month_orders, base_fen=earned.month_base_fen, commission_fen=earned.month_commission_fen
-        ),
+        today=_of_period([row for row in earned if row.is_of_today]),
+        this_month=_of_period(earned),
         held_fen=money.held_fen,
         available_fen=money.available_fen,
         debt_fen=money.debt_fen,
         paid_out_fen=money.paid_out_fen,
+    )
+
+
+def _of_period(earned: Sequence[_Earned]) -> PeriodEarnings:
+    return PeriodEarnings(
+        own=_sum([row for row in earned if row.level == 1]), team=_sum([row for row in earned if row.level == 2])
+    )
+
+
+def _sum(earned: Sequence[_Earned]) -> Earnings:
+    commission_fen = sum(row.commission_fen for row in earned)
+    clawed_back_fen = sum(row.clawed_back_fen for row in earned)
+    return Earnings(
+        orders=sum(row.orders for row in earned),
+        base_fen=sum(row.base_fen for row in earned),
+        refunded_fen=sum(row.refunded_fen for row in earned),
+        commission_fen=commission_fen,
+        clawed_back_fen=clawed_back_fen,
+        net_fen=commission_fen - clawed_back_fen,
     )
 
 

@@ -114,12 +114,22 @@ class TermsView(View):
 
 
 class Earnings(View):
-    """What was earned in a period. `base_fen` is the goods paid that commission was counted on; `commission_fen` is
-    what is left of it after refunds."""
+    """What was earned on sales that were paid in a period. `base_fen` is the goods paid that commission was counted on, of
+    which `refunded_fen` went back since; `net_fen` = `commission_fen` − `clawed_back_fen`."""
 
     orders: int
     base_fen: int
+    refunded_fen: int
     commission_fen: int
+    clawed_back_fen: int
+    net_fen: int
+
+
+class PeriodEarnings(View):
+    """What a distributor earned by sales of their own, and by those of the people whom they invited (`team`)."""
+
+    own: Earnings
+    team: Earnings
 
 
 class SummaryView(View):
@@ -127,8 +137,8 @@ class SummaryView(View):
     the balance; `paid_out_fen` is what left for good, 0 as long as there are no withdrawals."""
 
     distributor: DistributorId
-    today: Earnings
-    this_month: Earnings
+    today: PeriodEarnings
+    this_month: PeriodEarnings
     held_fen: int
     available_fen: int
     debt_fen: int

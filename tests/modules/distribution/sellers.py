@@ -1,4 +1,4 @@
-"""Distributors for tests: a customer who applied and was approved."""
+"""Distributors for tests: a customer who applied and was approved, and the terms they earn by."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,9 @@ from uuid import UUID
 
 import httpx
 
+from app.core.db import Database
 from app.core.ids import parse
+from tests import sql
 from tests.modules.customers import logins
 from tests.modules.stores.chain import Person
 
@@ -46,3 +48,13 @@ async def a_seller(
     application = await apply(api, headers, **({"inviter": inviter.id} if inviter else {}))
     decided = (await decide(api, hq, application["id"], approve=True)).json()
     return Seller(decided["distributor"], session["customer"]["id"], headers)
+
+
+async def set_terms(api: httpx.AsyncClient, hq: Person, **terms: int) -> None:
+    reply = await api.put("/v1/admin/distribution/terms", json=terms, headers=hq.headers)
+    assert reply.status_code == 200, reply.text
+
+
+async def now_of(db: Database) -> Any:
+    async with db.transaction() as session:
+        return await sql.fetchval(session, "SELECT clock_timestamp()")

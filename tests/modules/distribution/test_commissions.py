@@ -3,8 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import asyncpg
 import httpx
@@ -14,10 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app import distribution, payees
-from app.core.clock import rfc3339
 from app.core.db import Database, Session
 from app.core.events import Recorded
-from app.core.ids import new_id, wire
+from app.core.ids import new_id
 from app.distribution import commissions
 from app.distribution.audit import audit
 from app.ledger import Account, Transfer, credit, debit, post
@@ -26,26 +23,11 @@ from app.payees import Clawback
 from app.payees import audit as payees_audit
 from tests import sql
 from tests.audit import count
-from tests.modules.distribution.sellers import Seller, a_seller
-from tests.modules.stores.chain import Person, a_payment, first_headquarters, refunds_of, tell
+from tests.modules.distribution.sellers import Seller, now_of, set_terms
+from tests.modules.stores.chain import Person, a_payment, refunds_of, tell
 from tests.overlap import beside, waits
 
 Drain = Callable[[], Awaitable[int]]
-
-
-@pytest.fixture
-async def hq(api: httpx.AsyncClient, db: Database) -> Person:
-    return await first_headquarters(api, db)
-
-
-@pytest.fixture
-async def upline(api: httpx.AsyncClient, simulator: httpx.AsyncClient, hq: Person) -> Seller:
-    return await a_seller(api, simulator, hq)
-
-
-@pytest.fixture
-async def seller(api: httpx.AsyncClient, simulator: httpx.AsyncClient, hq: Person, upline: Seller) -> Seller:
-    return await a_seller(api, simulator, hq, upline)
 
 
 async def held_fen(db: Database, seller: Seller) -> int:
@@ -62,16 +44,6 @@ async def dead_letters(db: Database) -> int:
     async with db.transaction() as session:
         count: int = await sql.fetchval(session, "SELECT count(*) FROM event_dead_letter")
         return count
-
-
-async def set_terms(api: httpx.AsyncClient, hq: Person, **terms: int) -> None:
-    reply = await api.put("/v1/admin/distribution/terms", json=terms, headers=hq.headers)
-    assert reply.status_code == 200, reply.text
-
-
-async def now_of(db: Database) -> Any:
-    async with db.transaction() as session:
-        return await sql.fetchval(session, "SELECT clock_timestamp()")
 
 
 async def test_a_sale_holds_a_commission_and_its_money(db: Database, drain: Drain, seller: Seller) -> None:
@@ -221,115 +193,6 @@ async def test_the_auditor_finds_planted_breaches(db: Database, drain: Drain, se
     ]
     assert len(await after("UPDATE payees_hold SET payee_id = gen_random_uuid()")) > 1
     assert len(await after("DELETE FROM event WHERE type = 'mall.order_paid'")) == 1
-
-
-async def link_of(db: Database, seller: Seller) -> UUID:
-    touchpoint_id = new_id()
-    async with db.transaction() as session:
-        await sql.execute(
-            session,
-            """INSERT INTO attribution_touchpoint (id, kind, distributor_id, product_id) VALUES ($1, 'share', $2, $3)""",
-            touchpoint_id,
-            seller.key,
-            new_id(),
-        )
-    return touchpoint_id
-
-
-async def test_a_distributor_sees_where_the_money_stands(
-    api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller, upline: Seller
-) -> None:
-    now = await now_of(db)
-    link = await link_of(db, seller)
-    parties = {"distributor_id": seller.key, "touchpoint_id": link}
-    first = a_payment((10_000, parties), (5_000, parties), placed_at=now, paid_at=now)
-    old = a_payment((7_000, parties), paid_at=now - timedelta(days=40))
-    await tell(db, first, old, *refunds_of(first, [[4_000, 0]]))
-    await drain()
-    summary = (await api.get("/v1/partner/summary", headers=seller.headers)).json()
-    today = {"orders": 1, "base_fen": 15_000, "commission_fen": 1_100}
-    assert summary == {
-        "distributor": seller.id,
-        "today": today,
-        "this_month": today,
-        "held_fen": 1_800,
-        "available_fen": 0,
-        "debt_fen": 0,
-        "paid_out_fen": 0,
-    }
-    (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
-    assert (share["id"], share["orders"], share["paid_fen"]) == (wire("tpt", link), 2, 22_000)
-    assert (await api.get("/v1/partner/shares", headers=upline.headers)).json()["items"] == []
-
-
-async def test_a_sale_during_the_reading_was_not_paid_out(api: httpx.AsyncClient, db: Database, seller: Seller) -> None:
-    order = a_payment((10_000, {"distributor_id": seller.key}))
-    async with db.transaction() as session:
-        await sql.execute(session, "LOCK TABLE distribution_commission")
-        read = beside(api.get("/v1/partner/summary", headers=seller.headers))
-        assert await waits(session, read)
-        await commissions.record(session, [Recorded(seq=1, published_at=order.paid_at, event=order)])
-    assert (await read).json()["paid_out_fen"] == 0
-    async with db.transaction() as session:
-        assert await ledger_audit.audit(session) == []
-
-
-async def test_a_link_counts_what_it_sold_even_where_that_earned_nothing(
-    api: httpx.AsyncClient, db: Database, drain: Drain, hq: Person, seller: Seller
-) -> None:
-    link = await link_of(db, seller)
-    parties = {"distributor_id": seller.key, "touchpoint_id": link}
-    too_little = a_payment((4, parties), (3, {}))
-    await set_terms(api, hq, level1_bps=0)
-    for_nothing = a_payment((10_000, parties), (5_000, {"distributor_id": seller.key}), placed_at=await now_of(db))
-    await tell(db, too_little, for_nothing)
-    await drain()
-    assert await held_fen(db, seller) == 0
-    (share,) = (await api.get("/v1/partner/shares", headers=seller.headers)).json()["items"]
-    assert (share["orders"], share["paid_fen"]) == (2, 10_004)
-    assert await breaches(db) == []
-    async with db.transaction() as session:
-        await sql.execute(session, "ALTER TABLE distribution_link_sale DISABLE TRIGGER USER")
-        await sql.execute(session, "DELETE FROM distribution_link_sale WHERE goods_paid_fen = 4")
-        await sql.execute(session, "UPDATE distribution_link_sale SET goods_paid_fen = 9999")
-    found = await breaches(db)
-    assert sorted(breach.split()[0] for breach in found) == ["line", "line", "link"]
-
-
-async def test_a_commission_explains_itself_to_its_distributor_only(
-    api: httpx.AsyncClient, db: Database, drain: Drain, seller: Seller, upline: Seller
-) -> None:
-    now = await now_of(db)
-    order = a_payment((10_000, {"distributor_id": seller.key}), paid_at=now)
-    gone = a_payment((1_000, {"distributor_id": seller.key}), paid_at=now)
-    due = a_payment((2_000, {"distributor_id": seller.key}), paid_at=now - timedelta(days=16))
-    (refund,) = refunds_of(order, [[2_500]])
-    await tell(db, order, gone, due, refund, *refunds_of(gone, [[1_000]]))
-    await drain()
-    listed = (await api.get("/v1/partner/commissions", headers=seller.headers)).json()["items"]
-    assert {(c["base_fen"], c["net_fen"], c["status"], c["reason"]) for c in listed} == {
-        (10_000, 750, "held", "blocked"),
-        (1_000, 0, "reversed", "refunded"),
-        (2_000, 200, "held", "awaiting_release"),
-    }
-    held = (await api.get("/v1/partner/commissions?status=held&limit=1", headers=seller.headers)).json()
-    more = await api.get(f"/v1/partner/commissions?status=held&after={held['next']}", headers=seller.headers)
-    assert (len(held["items"]), len(more.json()["items"])) == (1, 1)
-    assert {c["base_fen"]: c["blocked_by"] for c in listed} == {10_000: ["hold"], 1_000: [], 2_000: []}
-    mine = next(c for c in listed if c["base_fen"] == 10_000)
-    assert mine["releases_at"] == rfc3339(order.paid_at + timedelta(days=15))
-    where = f"/v1/partner/commissions/{mine['id']}"
-    whole = (await api.get(where, headers=seller.headers)).json()
-    assert whole | mine == whole
-    assert whole["terms"] == {"id": None, "rate_bps": 1_000, "hold_s": 15 * 24 * 3600, "valid_from": None}
-    assert [(c["refund"], c["amount_fen"]) for c in whole["clawbacks"]] == [(wire("rfd", refund.refund_id), 250)]
-    assert [(e["kind"], e["account"], e["amount_fen"]) for e in whole["entries"]] == [
-        ("commission_held", "payout_cost", 1_000),
-        ("commission_held", "payee_held", -1_000),
-        ("commission_clawed_back", "payee_held", 250),
-        ("commission_clawed_back", "payout_cost", -250),
-    ]
-    assert (await api.get(where, headers=upline.headers)).status_code == 404
 
 
 async def test_two_who_take_back_at_once_take_one_after_the_other(db: Database, drain: Drain, seller: Seller) -> None:
