@@ -3,6 +3,7 @@
 * Unauthenticated 401
   + LoginFailed             unknown login, wrong password, or one who left: not said which
 * Forbidden 403
+  + PasswordWrong           the old password is not the one that counts now
   + RoleNotGrantable        the role is not one that this caller may give, change or take away
   + AccountLinkNotGrantable only headquarters says which customer account is a staff member's own
   + LegalEntityNotGrantable only headquarters says whether a store is a legal entity
@@ -28,6 +29,13 @@ class LoginFailed(Unauthenticated):
 
     en = "Login or password is wrong."
     zh = "账号或密码错误。"
+
+
+class PasswordWrong(Forbidden):
+    """Whoever changes a password has to know it, or headquarters sets another."""
+
+    en = "The old password is wrong."
+    zh = "原密码错误。"
 
 
 class RoleNotGrantable(Forbidden):

@@ -19,6 +19,7 @@ from app.stores.errors import (
     MeasureNotOfGuides,
     NearUnreadable,
     OrganisationCodeTaken,
+    PasswordWrong,
     PeriodUnreadable,
     PostMismatch,
     RegionsOutOfReach,
@@ -31,6 +32,7 @@ from app.stores.schemas import (
     ChosenStoreUpdate,
     ChosenStoreView,
     Measure,
+    PasswordUpdate,
     PerformanceView,
     SplitRulePut,
     SplitRuleView,
@@ -76,6 +78,17 @@ async def log_in(body: AdminSessionCreate, runtime: RuntimeDep) -> AdminSessionV
 async def get_own_account(actor: CurrentStaff, session: Reading) -> StaffView:
     """Role, store or unit, and the path below which everything is within reach."""
     return await staff.get_staff(session, actor, actor.id)
+
+
+@admin.put("/me/password", summary="Change your password", responses=problems(PasswordWrong))
+async def change_password(
+    body: PasswordUpdate,
+    actor: CurrentStaff,
+    _: Annotated[None, limit("stores.password", "5/minute")],
+    runtime: RuntimeDep,
+) -> AdminSessionView:
+    """Ends all your logins; the reply is a new one."""
+    return await flows.change_password(runtime, actor, body)
 
 
 @admin.get("/stores/units", summary="List units")

@@ -244,6 +244,13 @@ class AdminSessionCreate(Body):
     password: Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
+class PasswordUpdate(Body):
+    """One's own password: the one that counts now, and the new one."""
+
+    password: Annotated[SecretStr, Field(min_length=1, max_length=128)]
+    new_password: Password
+
+
 class AdminSessionView(View):
     """A login: `access_token` goes into `Authorization: Bearer`; refresh it at `POST /v1/session/refresh`."""
 

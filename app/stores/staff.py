@@ -29,6 +29,16 @@ class _Named(msgspec.Struct, frozen=True):
 _CREDENTIALS = Statement(
     "SELECT id, password_hash FROM stores_staff WHERE login = :login AND status = 'active'", Credentials
 )
+_OWN_CREDENTIALS = Statement(
+    f"""SELECT id, password_hash FROM stores_staff
+        WHERE id = :staff_id AND status = 'active' AND {within("scope_path")}""",
+    Credentials,
+)
+_SET_PASSWORD = Statement(
+    f"""UPDATE stores_staff SET password_hash = :new_hash
+        WHERE id = :staff_id AND password_hash = :old_hash AND status = 'active' RETURNING {STAFF_COLUMNS}""",
+    StaffRow,
+)
 _ACCOUNT_OF = Statement("SELECT customer_id FROM stores_staff WHERE id = :staff_id AND customer_id IS NOT NULL", UUID)
 _GET = Statement(
     f"SELECT {STAFF_COLUMNS} FROM stores_staff WHERE id = :staff_id AND {within('scope_path')}",
@@ -268,3 +278,18 @@ async def add_headquarters(session: Session, body: HeadquartersCreate, *, passwo
 async def account_of(session: Session, staff_id: UUID) -> UUID | None:
     """The customer account that is a staff member's own."""
     return await _ACCOUNT_OF.first(session, staff_id=staff_id)
+
+
+async def own_credentials(session: Session, actor: Actor) -> Credentials | None:
+    """What the actor's own password is checked against."""
+    return await _OWN_CREDENTIALS.first(session, staff_id=actor.id, scope=actor.scope)
+
+
+async def set_own_password(session: Session, credentials: Credentials, new_hash: str) -> StaffRow | None:
+    """Another password in place of these credentials; every login of the person ends. None when they count no more."""
+    person = await _SET_PASSWORD.first(
+        session, staff_id=credentials.id, old_hash=credentials.password_hash, new_hash=new_hash
+    )
+    if person is not None:
+        await auth.revoke_subject(session, person.id)
+    return person

@@ -89,6 +89,9 @@ class Walk:
         kept = ("name", "role", "store", "unit", "customer", "status", "version")
         await hq("PUT", path, {name: person[name] for name in kept})
         session = await self.nobody("POST", "/v1/admin/session", {"login": "guide.s001.1", "password": PASSWORD})
+        guide = Caller(self.api, session["access_token"])
+        change = {"password": PASSWORD, "new_password": "a password of my own"}
+        session = await guide("PUT", "/v1/admin/me/password", change)
         self.guide = Caller(self.api, session["access_token"])
 
     async def rules(self) -> None:
