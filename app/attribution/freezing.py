@@ -48,10 +48,14 @@ class _ExplainedRow(_FrozenRow, frozen=True, kw_only=True):
     decided_at: datetime
 
 
+def _is_staff(person: str) -> str:
+    return f"EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = {person})"
+
+
 # One statement, since every order runs it. Only promoters who are valid now can win, and guides who had a store when the
 # buyer came by; who is the buyer, the guide of the line, or staff (as a distributor), is passed over for the next.
 _CANDIDATES = Statement(
-    """SELECT
+    f"""SELECT
            s.touchpoint_id AS share_touchpoint, s.promoter_id AS share_id, s.person_id AS share_person,
            s.upline_id AS share_upline, s.upline_person AS share_upline_person,
            b.promoter_id AS bond_id, b.person_id AS bond_person,
@@ -63,14 +67,12 @@ _CANDIDATES = Statement(
                 FROM attribution_touch t
                 JOIN attribution_promoter o ON o.promoter_id = t.distributor_id AND o.valid_to IS NULL
                 WHERE t.customer_id = :customer_id AND t.touched_at > since.share
-                  AND (o.person_id IN (:customer_id, g.person_id) OR NOT rule.staff_may AND EXISTS (
-                      SELECT FROM attribution_staff x WHERE x.person_id = o.person_id))
+                  AND (o.person_id IN (:customer_id, g.person_id) OR NOT rule.staff_may AND {_is_staff("o.person_id")})
                 ORDER BY t.touched_at DESC, t.id DESC LIMIT 1),
                (SELECT CASE o.person_id WHEN g.person_id THEN 'same_person' ELSE 'staff' END FROM attribution_bond a
                 JOIN attribution_promoter o ON o.promoter_id = a.promoter_id AND o.valid_to IS NULL
                 WHERE a.customer_id = :customer_id AND a.ended_at IS NULL
-                  AND (o.person_id = g.person_id OR NOT rule.staff_may AND EXISTS (
-                      SELECT FROM attribution_staff x WHERE x.person_id = o.person_id)))
+                  AND (o.person_id = g.person_id OR NOT rule.staff_may AND {_is_staff("o.person_id")}))
            ) END AS passed_over,
            (SELECT coalesce(guide_store_id, store_id) FROM attribution_touch
             WHERE customer_id = :customer_id AND first) AS inviting_store,
@@ -125,10 +127,10 @@ _CANDIDATES = Statement(
            JOIN attribution_promoter p ON p.promoter_id = t.distributor_id AND p.valid_to IS NULL
            LEFT JOIN attribution_promoter u
                ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-                  AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = u.person_id))
+                  AND (rule.staff_may OR NOT {_is_staff("u.person_id")})
            WHERE t.customer_id = :customer_id AND t.touched_at > greatest(since.share, own_link.at)
              AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
-             AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = p.person_id))
+             AND (rule.staff_may OR NOT {_is_staff("p.person_id")})
            ORDER BY t.touched_at DESC, t.id DESC LIMIT 1
        ) s ON true
        LEFT JOIN LATERAL (
@@ -137,10 +139,10 @@ _CANDIDATES = Statement(
            JOIN attribution_promoter p ON p.promoter_id = a.promoter_id AND p.valid_to IS NULL
            LEFT JOIN attribution_promoter u
                ON u.promoter_id = p.upline_id AND u.valid_to IS NULL
-                  AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = u.person_id))
+                  AND (rule.staff_may OR NOT {_is_staff("u.person_id")})
            WHERE a.customer_id = :customer_id AND a.ended_at IS NULL AND own_link.at IS NULL
              AND (p.person_id IN (:customer_id, g.person_id)) IS NOT TRUE
-             AND (rule.staff_may OR NOT EXISTS (SELECT FROM attribution_staff x WHERE x.person_id = p.person_id))
+             AND (rule.staff_may OR NOT {_is_staff("p.person_id")})
        ) b ON true""",
     _CandidateRow,
 )

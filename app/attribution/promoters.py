@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from app.attribution.schemas import PromoterKind
-from app.attribution.windows import DEFAULT_WINDOWS
+from app.attribution.windows import WINDOWS
 from app.core.db import Session, Statement
 from app.core.ids import new_id
 
@@ -17,11 +17,7 @@ _END = Statement(
 )
 _EMPLOY = Statement("INSERT INTO attribution_staff (person_id) VALUES (:person_id) ON CONFLICT DO NOTHING")
 _DISMISS = Statement("DELETE FROM attribution_staff WHERE person_id = :person_id")
-_MAY_DISTRIBUTE = Statement(
-    """SELECT coalesce((SELECT staff_may_distribute FROM attribution_rule ORDER BY valid_from DESC, id DESC LIMIT 1), :staff_may)
-              OR NOT EXISTS (SELECT FROM attribution_staff WHERE person_id = :person_id)""",
-    bool,
-)
+_IS_STAFF = Statement("SELECT EXISTS (SELECT FROM attribution_staff WHERE person_id = :person_id)", bool)
 _MOVE = Statement(
     """WITH ended AS (
            UPDATE attribution_promoter SET valid_to = clock_timestamp()
@@ -77,4 +73,6 @@ async def dismiss(session: Session, person_id: UUID) -> None:
 
 async def may_distribute(session: Session, person_id: UUID) -> bool:
     """Whether a person may earn commission: not staff, unless the rule of now lets them."""
-    return await _MAY_DISTRIBUTE.one(session, person_id=person_id, staff_may=DEFAULT_WINDOWS.staff_may_distribute)
+    if not await _IS_STAFF.one(session, person_id=person_id):
+        return True
+    return (await WINDOWS.current(session)).staff_may_distribute

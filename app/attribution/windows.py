@@ -24,15 +24,15 @@ class Windows(Version, frozen=True, kw_only=True):
 
 
 DEFAULT_WINDOWS = Windows(share_touch_ttl_s=15 * _DAY_S, room_touch_ttl_s=_DAY_S, guide_touch_ttl_s=15 * _DAY_S)
-_WINDOWS = Versioned(RuleRow, Windows, AttributionRuleId, default=DEFAULT_WINDOWS)
+WINDOWS = Versioned(RuleRow, Windows, AttributionRuleId, default=DEFAULT_WINDOWS)
 
 
 async def set_rule(session: Session, created_by: UUID, body: AttributionRulePut) -> AttributionRuleView:
     """A new version, valid for orders placed from now on."""
-    added = await _WINDOWS.add(session, Windows(**body.model_dump()), created_by=created_by)
+    added = await WINDOWS.add(session, Windows(**body.model_dump()), created_by=created_by)
     return AttributionRuleView.model_validate(added)
 
 
 async def list_rules(session: Session, paging: Paging) -> Page[AttributionRuleView]:
     """All versions, newest first. Raises CursorInvalid."""
-    return await _WINDOWS.page(session, paging, AttributionRuleView.model_validate)
+    return await WINDOWS.page(session, paging, AttributionRuleView.model_validate)

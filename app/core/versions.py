@@ -73,6 +73,7 @@ class Versioned(Generic[V]):
         self._newest = Statement(
             f"{read} WHERE valid_from <= :moment ORDER BY valid_from DESC, id DESC LIMIT 1", version
         )
+        self._current = Statement(f"{read} ORDER BY valid_from DESC, id DESC LIMIT 1", version)
         self._by_id = Statement(f"{read} WHERE id = :id", version)
 
     async def add(self, session: Session, version: V, *, created_by: UUID) -> V:
@@ -96,6 +97,10 @@ class Versioned(Generic[V]):
     async def as_of(self, session: Session, moment: datetime) -> V:
         """The version that counts at a moment, else the default."""
         return await self._newest.first(session, moment=moment) or self.default
+
+    async def current(self, session: Session) -> V:
+        """The version that counts now, else the default: each counts from when it was added."""
+        return await self._current.first(session) or self.default
 
     async def by_id(self, session: Session, version_id: UUID | None) -> V:
         """The version with that id; the default for None."""

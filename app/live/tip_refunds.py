@@ -3,8 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from app import customers, ledger, payments
 from app.core import auth
 from app.core.auth import Actor
@@ -18,51 +16,32 @@ from app.live.errors import TipNotRefundable
 from app.live.events import TipRefunded
 from app.live.records import find_in_scope
 from app.live.schemas import StaffTipView, TipRefundCreate, TipStatus
+from app.live.tips import TIP_COLUMNS, Tip
 
 REFUND_AGREED = "tip_refund_agreed"
 """The transfer that owes a tip back."""
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    room_id: UUID
-    host_id: UUID
-    store_id: UUID
-    customer_id: UUID
-    book: str
-    amount_fen: int
-    message: str | None
-    status: TipStatus
-    charge_id: UUID
+class _Row(Tip, frozen=True, kw_only=True):
     host_fen: int | None
     store_fen: int | None
     brand_fen: int | None
     store_is_payee: bool | None
-    placed_at: datetime
     paid_at: datetime | None
     refund_id: UUID | None
     refund_reason: str | None
     scope_path: str
 
 
-_COLUMNS = """t.id, t.room_id, t.host_id, t.store_id, t.customer_id, t.book, t.amount_fen, t.message, t.status, t.charge_id,
-              t.host_fen, t.store_fen, t.brand_fen, t.store_is_payee, t.placed_at, t.paid_at, t.refund_id, t.refund_reason,
-              r.scope_path"""
-_LOCK = Statement(
-    f"""SELECT {_COLUMNS} FROM live_tip t JOIN live_room r ON r.id = t.room_id
-        WHERE t.id = :tip_id AND {within("r.scope_path")} FOR UPDATE OF t""",
-    _Row,
-)
-_GET = Statement(
-    f"""SELECT {_COLUMNS} FROM live_tip t JOIN live_room r ON r.id = t.room_id
-        WHERE t.id = :tip_id AND {within("r.scope_path")}""",
-    _Row,
-)
+_READ = f"""SELECT {TIP_COLUMNS}, host_fen, store_fen, brand_fen, store_is_payee, paid_at, refund_id, refund_reason, scope_path
+            FROM live_tip JOIN (SELECT id AS room_id, scope_path FROM live_room) r USING (room_id)"""
+_IN_SCOPE = f"{_READ} WHERE id = :tip_id AND {within('scope_path')}"
+_LOCK = Statement(f"{_IN_SCOPE} FOR UPDATE OF live_tip", _Row)
+_GET = Statement(_IN_SCOPE, _Row)
 _OF_ROOM = Listing(
-    f"""SELECT {_COLUMNS} FROM live_tip t JOIN live_room r ON r.id = t.room_id
-        WHERE t.room_id = :room_id AND {{filters}} ORDER BY t.id DESC LIMIT :limit""",
+    f"{_READ} WHERE room_id = :room_id AND {{filters}} ORDER BY id DESC LIMIT :limit",
     _Row,
-    filters={"status": "t.status = :status", "after": "t.id < :after"},
+    filters={"status": "status = :status", "after": "id < :after"},
 )
 _REFUND = Statement(
     """UPDATE live_tip SET status = 'refunded', refund_id = :refund_id, refund_reason = :reason, refunded_by = :refunded_by
@@ -80,9 +59,7 @@ async def agree(session: Session, actor: Actor, *, refund_id: UUID, tip_id: UUID
     tip = await _LOCK.first(session, tip_id=tip_id, scope=actor.scope)
     if tip is None:
         raise NotFound
-    # Others may have moved or ended the login while this waited for the row.
-    if not (await auth.current(session, actor.family)).reaches(tip.scope_path):
-        raise NotFound
+    await auth.require_manager(session, actor, tip.scope_path)
     if tip.status is not TipStatus.PAID:
         raise TipNotRefundable(status=tip.status)
     await payments.request_refund(

@@ -51,7 +51,7 @@ class Tip(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-_COLUMNS = """id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at,
+TIP_COLUMNS = """id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status, charge_id, placed_at,
               expires_at, clock_timestamp() AS now"""
 _INSERT = Statement(
     """INSERT INTO live_tip (id, room_id, host_id, store_id, customer_id, book, amount_fen, message, status,
@@ -61,8 +61,8 @@ _INSERT = Statement(
        RETURNING expires_at""",
     datetime,
 )
-_FIND = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id AND customer_id = :customer_id", Tip)
-_LOCK = Statement(f"SELECT {_COLUMNS} FROM live_tip WHERE id = :tip_id FOR UPDATE", Tip)
+_FIND = Statement(f"SELECT {TIP_COLUMNS} FROM live_tip WHERE id = :tip_id AND customer_id = :customer_id", Tip)
+_LOCK = Statement(f"SELECT {TIP_COLUMNS} FROM live_tip WHERE id = :tip_id FOR UPDATE", Tip)
 _PAID = Statement(
     """UPDATE live_tip SET status = 'paid', paid_at = clock_timestamp(), charge_id = :charge_id, host_fen = :host_fen,
               store_fen = :store_fen, brand_fen = :brand_fen, store_is_payee = :store_is_payee

@@ -8,15 +8,13 @@ from app.mall.aftersales import RefundAgreed
 from app.mall.orders import OrderPaid
 from app.stores.performance import CONSUMER
 from app.stores.rules import DEFAULT_RULE
-from app.stores.totals import COUNTED
-
-_FIGURES = ("sales_fen", "refunds_fen", "orders", "own_part_fen", "fulfilled_fen", "inviting_fen")
+from app.stores.totals import COUNTED, FIGURES
 
 
 def _total_is_its_entries(table: str, key: str, of: str) -> str:
     """Each total against what the entries count, by its key and path. An order counts as `rules.order_counts` says: 1 at
     each of its paths and −1 where neighbours among them meet."""
-    figures = ", ".join(f"coalesce({{0}}.{name}, 0)" for name in _FIGURES)
+    figures = ", ".join(f"coalesce({{0}}.{name}, 0)" for name in FIGURES)
     return f"""
         WITH entry AS (
             SELECT (e.business_at AT TIME ZONE 'Asia/Shanghai')::date AS day, c.party AS role, c.party_id,
@@ -40,7 +38,7 @@ def _total_is_its_entries(table: str, key: str, of: str) -> str:
             UNION ALL
             SELECT {key}, path, 0, 0, 0, own_part_fen, fulfilled_fen, inviting_fen FROM entry
         ), due AS (
-            SELECT {key}, path COLLATE "default" AS scope_path, {", ".join(f"sum({name}) AS {name}" for name in _FIGURES)}
+            SELECT {key}, path COLLATE "default" AS scope_path, {", ".join(f"sum({name}) AS {name}" for name in FIGURES)}
             FROM counted GROUP BY {key}, path
         )
         SELECT {key}, scope_path, concat_ws('/', {figures.format("t")}) AS was, concat_ws('/', {figures.format("d")}) AS due

@@ -12,7 +12,7 @@ from app.core.paging import Paging
 from app.stores.errors import MeasureNotOfGuides, RegionsOutOfReach
 from app.stores.rules import read_period
 from app.stores.schemas import By, Measure, Party, PerformanceItem, PerformanceView
-from app.stores.totals import COUNTED
+from app.stores.totals import COUNTED, FIGURES
 
 
 class _Ranked(msgspec.Struct, frozen=True):
@@ -35,11 +35,19 @@ _DAY = "d.day BETWEEN :first AND :last"
 _SINCE = f"""stores_performance e {COUNTED}
     WHERE e.number > :moment AND e.business_at >= :from_at AND e.business_at < :to_at
       AND c.party_id IS NOT NULL AND {within("c.path")}"""
-_FIGURES = "sales_fen, refunds_fen, orders, own_part_fen, fulfilled_fen, inviting_fen"
-_WRITTEN_SINCE = """-coalesce(sum(c.credited_fen) FILTER (WHERE e.kind = 'sale'), 0) AS sales_fen,
-    coalesce(sum(c.credited_fen) FILTER (WHERE e.kind = 'refund'), 0) AS refunds_fen,
-    -count(DISTINCT e.order_id) FILTER (WHERE e.kind = 'sale' AND c.credited_fen IS NOT NULL) AS orders,
-    -sum(c.own_part_fen) AS own_part_fen, -sum(c.fulfilled_fen) AS fulfilled_fen, -sum(c.inviting_fen) AS inviting_fen"""
+_FIGURES = ", ".join(FIGURES)
+
+
+def _written_since(entry: str) -> str:
+    """Sums of what entries count (`c`), to be taken off; `entry` is the alias that has their kind and order."""
+    sale, refund = f"{entry}.kind = 'sale'", f"{entry}.kind = 'refund'"
+    return f"""-coalesce(sum(c.credited_fen) FILTER (WHERE {sale}), 0) AS sales_fen,
+        coalesce(sum(c.credited_fen) FILTER (WHERE {refund}), 0) AS refunds_fen,
+        -count(DISTINCT {entry}.order_id) FILTER (WHERE {sale} AND c.credited_fen IS NOT NULL) AS orders,
+        -sum(c.own_part_fen) AS own_part_fen, -sum(c.fulfilled_fen) AS fulfilled_fen,
+        -sum(c.inviting_fen) AS inviting_fen"""
+
+
 _SUMS = """sum(t.sales_fen)::bigint AS sales_fen, sum(t.refunds_fen)::bigint AS refunds_fen,
     sum(t.sales_fen - t.refunds_fen)::bigint AS net_fen, sum(t.orders)::bigint AS orders,
     sum(t.own_part_fen)::bigint AS own_part_fen,
@@ -69,7 +77,7 @@ def _of_parties(party: Party, table: str) -> str:
                 SELECT d.party_id AS id, {_FIGURES} FROM stores_party_day d
                 WHERE d.role = '{party}' AND {_DAY} AND {within("d.scope_path")}
                 UNION ALL
-                SELECT c.party_id, {_WRITTEN_SINCE} FROM {_SINCE} AND c.party = '{party}' GROUP BY 1
+                SELECT c.party_id, {_written_since("e")} FROM {_SINCE} AND c.party = '{party}' GROUP BY 1
             ) t GROUP BY t.id HAVING {_NOT_NOTHING}
         ),
         ranked AS (SELECT s.id, p.name, {_RANKED_BY} FROM sums s JOIN {table} p ON p.id = s.id)"""
@@ -77,7 +85,7 @@ def _of_parties(party: Party, table: str) -> str:
 
 # A sale below a region below a region counts for both.
 _OF_REGIONS = f"""path AS MATERIALIZED (
-        SELECT d.scope_path, {", ".join(f"sum(d.{name}) AS {name}" for name in _FIGURES.split(", "))}
+        SELECT d.scope_path, {", ".join(f"sum(d.{name}) AS {name}" for name in FIGURES)}
         FROM stores_path_day d WHERE {_DAY} AND {within("d.scope_path")} GROUP BY d.scope_path
     ),
     since AS MATERIALIZED (
@@ -90,7 +98,7 @@ _OF_REGIONS = f"""path AS MATERIALIZED (
             JOIN stores_unit u ON u.kind = 'region' AND starts_with(p.scope_path, u.path)
             WHERE {within("u.path")}
             UNION ALL
-            SELECT u.id, u.name, {_WRITTEN_SINCE.replace("e.", "c.")} FROM since c
+            SELECT u.id, u.name, {_written_since("c")} FROM since c
             JOIN stores_unit u ON u.kind = 'region' AND starts_with(c.path, u.path)
             WHERE {within("u.path")} GROUP BY u.id
         ) t GROUP BY t.id, t.name HAVING {_NOT_NOTHING}

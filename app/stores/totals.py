@@ -15,11 +15,12 @@ from app.stores.schemas import EntryKind, Party, SplitRole
 
 K = TypeVar("K", bound=Hashable)
 
-_FIGURES = ("sales_fen", "refunds_fen", "orders", "own_part_fen", "fulfilled_fen", "inviting_fen")
+FIGURES = ("sales_fen", "refunds_fen", "orders", "own_part_fen", "fulfilled_fen", "inviting_fen")
+"""What a total of a day holds."""
 
 
 def _added_to(table: str, key: str) -> str:
-    sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _FIGURES)
+    sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in FIGURES)
     return f"ON CONFLICT ({key}) DO UPDATE SET {sums}"
 
 
@@ -85,7 +86,7 @@ def _totals(
     entries: Iterable[EntryRow], key_of: Callable[[date, _Counted], K | None]
 ) -> Mapping[tuple[K, str], Mapping[str, int]]:
     """What the entries come to by key and path; what has no key is left out."""
-    totals: defaultdict[tuple[K, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_FIGURES, 0))
+    totals: defaultdict[tuple[K, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(FIGURES, 0))
     sold_at: defaultdict[tuple[K, UUID], set[str]] = defaultdict(set)
     for entry in entries:
         for counted in _counted(entry):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx
 import pytest
@@ -95,15 +96,15 @@ def test_each_act_of_a_longer_budget_is_counted_by_all_processes() -> None:
     assert not firsts._counts
 
 
+async def ask_from(app: FastAPI, address: str) -> int:
+    """What the limited route answers a caller at an address."""
+    transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        return (await client.get(app.url_path_for("limited"))).status_code
+
+
 async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.AsyncClient, FastAPI]) -> None:
-    _, app = limited
-    path = app.url_path_for("limited")
-
-    async def ask(address: str) -> int:
-        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return (await client.get(path)).status_code
-
+    ask = partial(ask_from, limited[1])
     network = [await ask(f"2001:db8:0:1::{host}") for host in range(1, 6)]
     assert network == [200, 200, 200, 429, 429]
     assert [await ask("2001:db8:0:2::1"), await ask("192.0.2.1"), await ask("192.0.2.2")] == [200, 200, 200]
@@ -112,14 +113,7 @@ async def test_who_has_a_whole_ipv6_network_is_one_caller(limited: tuple[httpx.A
 async def test_ipv4_callers_are_told_apart_however_their_address_is_written(
     limited: tuple[httpx.AsyncClient, FastAPI],
 ) -> None:
-    _, app = limited
-    path = app.url_path_for("limited")
-
-    async def ask(address: str) -> int:
-        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return (await client.get(path)).status_code
-
+    ask = partial(ask_from, limited[1])
     assert [await ask(f"::ffff:192.0.2.{host}") for host in range(1, 6)] == [200] * 5
     assert [await ask(address) for address in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")] == [200, 200, 429]
 
@@ -137,7 +131,7 @@ async def test_a_trusted_proxy_is_trusted_as_a_socket_for_both_kinds_of_addresse
     proxied = ProxyHeadersMiddleware(app, mapped(trusted))
     for address in ("::ffff:127.0.0.1", "::ffff:10.1.2.3", "::ffff:10.2.0.1"):
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=proxied, client=(address, 50_000)),  # type: ignore[arg-type]
+            transport=httpx.ASGITransport(app=proxied, client=(address, 50_000)),
             base_url="http://api",
         ) as client:
             with contextlib.suppress(AssertionError):  # the app does not answer

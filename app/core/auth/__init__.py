@@ -8,6 +8,7 @@ from app.core.auth.families import (
     move_scope,
     open_family,
     refresh,
+    require_manager,
     revoke_family,
     revoke_subject,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "open_family",
     "public",
     "refresh",
+    "require_manager",
     "revoke_family",
     "revoke_subject",
 ]

@@ -11,7 +11,7 @@ import msgspec
 from app.core.auth import tokens
 from app.core.auth.actors import Actor, Kind, Role
 from app.core.db import Session, Statement
-from app.core.errors import Unauthenticated
+from app.core.errors import NotFound, Unauthenticated
 from app.core.ids import new_id
 from app.core.settings import Settings
 
@@ -136,6 +136,16 @@ async def current(session: Session, family_id: UUID) -> Actor:
     if login is None:
         raise Unauthenticated
     return login.actor()
+
+
+async def require_manager(session: Session, actor: Actor, scope_path: str) -> None:
+    """What a manager does to what lies at a path, after waiting for its row: others may have ended or moved the login.
+
+    Raises Unauthenticated, and NotFound when it reaches the path no more.
+    """
+    now = await current(session, actor.family)
+    if now.role is Role.GUIDE or not now.reaches(scope_path):
+        raise NotFound
 
 
 async def revoke_family(session: Session, family_id: UUID) -> None:

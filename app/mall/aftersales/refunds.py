@@ -10,7 +10,7 @@ import msgspec
 from app import attribution, ledger, payments
 from app.attribution import LineCredit
 from app.core import auth, events
-from app.core.auth import Actor, Role
+from app.core.auth import Actor
 from app.core.db import BulkInsert, Session, Statement
 from app.core.errors import NotFound
 from app.ledger import Account, Transfer
@@ -78,10 +78,7 @@ async def agree(session: Session, actor: Actor, *, refund_id: UUID, order_id: UU
     RefundNotSensible for a line that asks for more than is left; then nothing is written.
     """
     order = await orders.lock(session, order_id, **orders.reach_of(actor))
-    # Others may have moved or ended the login while this waited for the row.
-    actor = await auth.current(session, actor.family)
-    if actor.role is Role.GUIDE or not actor.reaches(order.row.scope_path):
-        raise NotFound
+    await auth.require_manager(session, actor, order.row.scope_path)
     if order.row.status is not OrderStatus.PAID:
         raise NothingToRefund
     parts = _parts(order, request)

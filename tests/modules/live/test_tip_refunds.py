@@ -1,5 +1,6 @@
 """Who may tip whom, to whom a tip is owed, and its refund by staff: owed at once, with every part taken back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -135,8 +136,6 @@ async def test_a_refund_requested_twice_at_once_is_owed_once(
     chain: Chain,
     stage_room: dict[str, Any],
 ) -> None:
-    import asyncio
-
     tip = await give(await shop.customer(), stage_room, 1_001)
     await pay(stage, tip)
     replies = await asyncio.gather(*(refund(api, chain.hq.headers, tip) for _ in range(8)))
@@ -192,9 +191,9 @@ async def test_tips_can_be_off(api: httpx.AsyncClient, shop: Shop, db: Database,
 def test_production_takes_tips_as_ordinary_payments_only_for_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIYU_ENVIRONMENT", "production")
     with pytest.raises(ValidationError, match="tips_jsapi_reason"):
-        LiveSettings(_env_file=None)  # type: ignore[call-arg]
+        LiveSettings(_env_file=None)
     monkeypatch.setenv("SIYU_LIVE_TIPS", "off")
-    assert LiveSettings(_env_file=None).tips is TipPayment.OFF  # type: ignore[call-arg]
+    assert LiveSettings(_env_file=None).tips is TipPayment.OFF
     monkeypatch.setenv("SIYU_LIVE_TIPS", "jsapi")
     monkeypatch.setenv("SIYU_LIVE_TIPS_JSAPI_REASON", "Approved by legal on 2026-11-20")
-    assert LiveSettings(_env_file=None).tips is TipPayment.JSAPI  # type: ignore[call-arg]
+    assert LiveSettings(_env_file=None).tips is TipPayment.JSAPI
